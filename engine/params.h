@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+namespace conclave::engine {
+
+/// Everything about the running engine that may change while it runs. Crosses into the audio thread
+/// as one latest value; every change ramps, nothing clicks. Values out of range are clamped.
+struct EngineParams {
+  bool muted = false;             ///< the microphones' way to the far end fades out within 10 ms
+  float speaker_gain_db = 0.0F;   ///< -60..+12 dB before the loudspeaker's limiter
+  bool echo_cancellation = true;  ///< linear canceller; its filter keeps adapting while off
+  bool residual_suppression = true;
+  bool noise_suppression = true;
+  float noise_reduction_db = 15.0F;  ///< most that noise is lowered, 0..40 dB
+  bool comfort_noise = true;
+  bool agc = true;
+  float agc_target_dbfs = -23.0F;  ///< level of speech that the AGC aims at, -40..-10 dBFS
+  float agc_max_gain_db = 18.0F;   ///< 0..30 dB
+  bool limiter = true;             ///< the sent signal's; the loudspeaker's is always on
+  bool satellites = true;          ///< false: the ring alone
+  bool steering = true;            ///< false: look at fixed_azimuth_deg
+  float fixed_azimuth_deg = 0.0F;  ///< [0, 360)
+};
+
+}  // namespace conclave::engine
