@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "base/frame_view.h"
+#include "base/result.h"
+
+namespace conclave::dsp {
+
+struct NoiseSuppressorConfig {
+  int sample_rate = 48000;  ///< 16000 or 48000
+  int fft_size = 1024;
+  int hop = 480;
+};
+
+struct NoiseSuppressorParams {
+  bool enabled = true;          ///< off: gains ramp to 1, the noise is still tracked
+  float max_reduction_db = 20;  ///< 0..40, deepest attenuation of pure noise
+};
+
+struct NoiseSuppressorMetrics {
+  float speech_probability = 0;  ///< 0..1 for the frame; good enough to gate a level control
+  float noise_dbfs = -120;       ///< level of the noise estimate (full-scale sine = -3)
+  float snr_db = 0;              ///< of the frame, before suppression
+  float reduction_db = 0;        ///< energy taken from this frame
+};
+
+/// Single-channel noise suppression behind the beam.
+///
+/// Noise: minimum mean-square error tracking by speech presence probability with fixed priors
+/// (Gerkmann & Hendriks 2012), started fast, with a minimum-statistics safety net. Gain:
+/// log-spectral amplitude estimator (Ephraim & Malah 1985) on a decision-directed a-priori SNR,
+/// weighted by presence (Cohen 2002) down to a floor that leaves the noise's own colour: no musical
+/// tones and no dead silence between words.
+///
+/// create(): any thread. The rest: the audio thread.
+class NoiseSuppressor {
+ public:
+  static Result<std::unique_ptr<NoiseSuppressor>> create(const NoiseSuppressorConfig& config);
+  ~NoiseSuppressor();
+  NoiseSuppressor(const NoiseSuppressor&) = delete;
+  NoiseSuppressor& operator=(const NoiseSuppressor&) = delete;
+
+  void set_params(const NoiseSuppressorParams& params) noexcept;
+  void reset() noexcept;
+  /// `inout` 1 x bins; `gain` bins, what each bin was multiplied by (for shadow components).
+  /// `adapt` false (echo or its residual may be in the frame): the noise estimate holds.
+  /// A NaN or Inf frame comes out silent and leaves no trace.
+  void process(SpectrumView inout, std::span<float> gain, bool adapt = true) noexcept;
+  /// Noise power per bin, |X|^2 units of the spectra given. Valid until the next process().
+  std::span<const float> noise_power() const noexcept;
+  const NoiseSuppressorMetrics& metrics() const noexcept;
+  static constexpr int latency_frames() noexcept { return 0; }
+
+ private:
+  struct State;
+  explicit NoiseSuppressor(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace conclave::dsp
