@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "base/frame_view.h"
+#include "base/result.h"
+
+namespace conclave::dsp {
+
+struct ResidualSuppressorConfig {
+  int sample_rate = 48000;  ///< 16000 or 48000
+  int hop = 480;
+  int bins = 513;  ///< of StftAnalysis for this hop
+};
+
+struct ResidualSuppressorParams {
+  bool enabled = true;          ///< ramps to gain 1 when false
+  float strength = 1;           ///< 0..2: factor on the residual echo estimate (amplitude)
+  float max_reduction_db = 60;  ///< the least gain of a bin
+};
+
+struct ResidualSuppressorMetrics {
+  bool far_active = false;
+  float near_probability = 0;     ///< 0..1 that a near talker is in this block
+  float leakage_db = 0;           ///< residual echo over echo estimate, mean of the speech band
+  float mean_gain_db = 0;         ///< power-weighted gain of this block
+  float residual_echo_db = -120;  ///< estimated residual echo before suppression, dBFS
+};
+
+/// Suppresses the echo which the linear canceller leaves, behind the beam.
+///
+/// The residual echo's power in each bin is estimated from three parts: leakage (a tracked power
+/// ratio of error to echo estimate while only the far end talks), the reverberant tail beyond
+/// the filter (exponential decay of past echo power) and a nonlinear part (distortion of the
+/// loudspeaker, from far-end power spread over frequency). A near-end probability limits the gain
+/// in double talk so that the near talker keeps his spectrum. The gain is a Wiener-type rule on
+/// smoothed prior ratios (decision-directed, Ephraim and Malah 1984), smoothed over time and
+/// frequency.
+///
+/// All spectra are one STFT block of the same hop (StftAnalysis): `error` and `echo_estimate` are
+/// the canceller's outputs after the same beamformer weights; `far` is the reference.
+/// create() any thread; everything else on the audio thread, without allocation. Adds no latency.
+class ResidualSuppressor {
+ public:
+  static Result<std::unique_ptr<ResidualSuppressor>> create(const ResidualSuppressorConfig& config);
+  ~ResidualSuppressor();
+  ResidualSuppressor(const ResidualSuppressor&) = delete;
+  ResidualSuppressor& operator=(const ResidualSuppressor&) = delete;
+
+  void set_params(const ResidualSuppressorParams& params) noexcept;
+  void reset() noexcept;
+  /// error, echo_estimate, far: 1 x bins. inout: 1 x bins, is multiplied by the gain (may be
+  /// `error` itself). gain: bins values 0..1, for comfort noise and metering. The gain never
+  /// contains NaN, whatever comes in.
+  void process(ConstSpectrumView error, ConstSpectrumView echo_estimate, ConstSpectrumView far,
+               SpectrumView inout, std::span<float> gain) noexcept;
+  ResidualSuppressorMetrics metrics() const noexcept;
+  int latency_frames() const { return 0; }
+
+ private:
+  class Impl;
+  explicit ResidualSuppressor(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace conclave::dsp
