@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+/// What a phone and the conference service say to each other over HTTPS, as plain structs.
+///
+/// Every parse_... takes bytes from outside: it refuses what is no JSON object, nests deeper than
+/// kMaxDepth, is longer than kMaxBodyBytes, misses a required member or holds one of the wrong
+/// type, an unprintable or over-long text. Members it does not know are ignored, so that either
+/// side may be the newer one. Nothing here throws; any thread. The forms are described in
+/// docs/service-protocol.md.
+namespace conclave::service::protocol {
+
+inline constexpr std::size_t kMaxBodyBytes = 64 * 1024;  ///< of an answer; requests are smaller
+inline constexpr std::size_t kMaxRequestBytes = 4 * 1024;
+inline constexpr int kMaxDepth = 8;
+inline constexpr std::size_t kMaxName = 128;     ///< bytes of a display name or title
+inline constexpr std::size_t kMaxPasscode = 32;  ///< digits
+inline constexpr std::size_t kMaxEmail = 254;
+inline constexpr std::size_t kMaxIdentifier = 64;
+inline constexpr std::size_t kMaxToken = 256;
+inline constexpr int kMaxWaitSeconds = 30;  ///< of a roster long poll
+
+/// SIP header that ties an INVITE to a participant: "pid;token".
+inline constexpr std::string_view kParticipantHeader = "X-Conclave-Participant";
+
+enum class Role { kParticipant, kChairperson };
+std::string_view to_string(Role role);
+
+struct LoginRequest {
+  std::string serial{};  ///< required, identifier
+  std::string model{};
+  std::string version{};
+  std::string display_name{};
+};
+struct LoginResponse {
+  std::string token{};   ///< bearer token for everything else
+  int expires_in_s = 0;  ///< > 0
+};
+
+struct JoinRequest {
+  std::string passcode{};  ///< required, digits
+  std::string email{};     ///< empty: not given; else a plausible address
+  std::string display_name{};
+};
+struct JoinResponse {
+  struct Conference {
+    std::string id{};
+    std::string title{};
+  } conference{};
+  struct Participant {
+    std::string id{};
+    Role role = Role::kParticipant;
+  } participant{};
+  struct Sip {
+    std::string uri{};
+    std::string host{};
+    int port = 0;
+    std::string transport = "tls";
+  } sip{};
+};
+
+struct MuteRequest {
+  bool muted = false;
+};
+
+struct RosterEntry {
+  std::string name{};
+  Role role = Role::kParticipant;
+  bool muted = false;
+  bool talking = false;
+  bool operator==(const RosterEntry&) const = default;
+};
+struct Roster {
+  std::uint64_t revision = 0;                         ///< "rev"; grows with each change
+  std::map<std::string, RosterEntry> participants{};  ///< by participant id
+};
+
+/// {"error":{"id":…,"message":…,"detail":{…}}}: id and message of the error catalogue. `detail`
+/// holds the entry with the code that a phone shows behind its (?) symbol.
+struct ErrorBody {
+  std::string id{};
+  std::string message{};
+  std::string detail_id{};
+  std::string detail_message{};
+};
+
+Result<LoginRequest> parse_login_request(std::string_view json);
+Result<LoginResponse> parse_login_response(std::string_view json);
+Result<JoinRequest> parse_join_request(std::string_view json);
+Result<JoinResponse> parse_join_response(std::string_view json);
+Result<MuteRequest> parse_mute_request(std::string_view json);
+Result<Roster> parse_roster(std::string_view json);
+Result<ErrorBody> parse_error(std::string_view json);
+
+std::string to_json(const LoginRequest& value);
+std::string to_json(const LoginResponse& value);
+std::string to_json(const JoinRequest& value);
+std::string to_json(const JoinResponse& value);
+std::string to_json(const MuteRequest& value);
+std::string to_json(const Roster& value);
+std::string to_json(const ErrorBody& value);
+
+/// Letters, digits, '-', '_' and '.', 1 to kMaxIdentifier bytes, not starting with '.': safe in
+/// paths, headers and logs.
+bool valid_identifier(std::string_view text);
+/// 1 to kMaxPasscode decimal digits.
+bool valid_passcode(std::string_view text);
+/// One '@' with something plausible on both sides: catches typing errors, not more (F118).
+bool valid_email(std::string_view text);
+/// Well-formed UTF-8 without control characters, at most `max_bytes`.
+bool valid_text(std::string_view text, std::size_t max_bytes);
+
+/// Paths behind the service's address (`Dvms.Server.Address`).
+std::string login_path();
+std::string join_path();
+std::string roster_path(std::string_view conference);
+std::string roster_poll_path(std::string_view conference, std::uint64_t since, int wait_seconds);
+std::string mute_path(std::string_view conference, std::string_view participant);
+std::string participant_path(std::string_view conference, std::string_view participant);
+std::string mute_all_path(std::string_view conference);
+
+/// Value of kParticipantHeader.
+std::string participant_header(std::string_view participant, std::string_view token);
+struct ParticipantCredentials {
+  std::string participant{};
+  std::string token{};
+};
+/// Empty when the value has not the form "pid;token".
+std::optional<ParticipantCredentials> parse_participant_header(std::string_view value);
+
+}  // namespace conclave::service::protocol
