@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "service/conference_book.h"
+#include "service/directory.h"
+#include "service/https_server.h"
+#include "service/secrets.h"
+
+namespace conclave::service {
+
+struct CallControlConfig {
+  std::string base_path = "/dolby/ws/rest/callcontrol";
+  int token_lifetime_s = 12 * 3600;
+  int wrong_passcodes_of_phone = 5;     ///< within a minute, then 429
+  int wrong_passcodes_of_address = 20;  ///< likewise: serial numbers are easily made up
+  int logins_of_address = 120;          ///< a minute
+};
+
+/// Call control: what each request means. No sockets, no threads: requests in, answers out, so that
+/// tests need no network. Any thread.
+class CallControl {
+ public:
+  CallControl(const CallControlConfig& config, const Clock& clock, const Directory& directory,
+              ConferenceBook& book);
+
+  /// Where the SIP focus listens, for the answers to join requests. Before the first request.
+  void set_sip(const std::string& host, int port);
+  HttpAnswer handle(const HttpRequest& request);
+
+  /// For the SIP focus: the participant whom the value of X-Conclave-Participant proves to be, or
+  /// empty.
+  std::optional<ConferenceBook::Participant> authenticate(std::string_view header) const;
+
+ private:
+  HttpAnswer login(const HttpRequest& request);
+  HttpAnswer join(const HttpRequest& request, const Session& session);
+  HttpAnswer roster(const HttpRequest& request, std::string_view conference);
+  HttpAnswer mute(const HttpRequest& request, const Session& session, std::string_view conference,
+                  std::string_view participant);
+  HttpAnswer mute_all(const HttpRequest& request, const Session& session,
+                      std::string_view conference);
+  HttpAnswer leave(const Session& session, std::string_view conference,
+                   std::string_view participant);
+  /// The caller's own participant in that conference.
+  std::optional<ConferenceBook::Participant> own(const Session& session,
+                                                 std::string_view conference) const;
+  std::optional<HttpAnswer> phone_refused(const std::string& serial) const;
+
+  const CallControlConfig config_;
+  const Clock& clock_;
+  const Directory& directory_;
+  ConferenceBook& book_;
+  TokenStore tokens_;
+  FailureLimiter wrong_by_phone_;
+  FailureLimiter wrong_by_address_;
+  FailureLimiter logins_;
+  std::string sip_host_;
+  int sip_port_ = 0;
+};
+
+}  // namespace conclave::service

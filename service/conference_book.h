@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "service/protocol/messages.h"
+
+namespace conclave::service {
+
+/// Who is in which conference right now: the one truth that call control, SIP focus and bridge
+/// share.
+///
+/// A participant is *expected* from the join request on, *present* from the established SIP dialog
+/// on (only then does the roster show it), and gone when the dialog ends, when it is removed, or
+/// when no dialog came within kExpectedSeconds. Any thread; the listeners are called without the
+/// lock, on the thread that made the change, and must return quickly.
+class ConferenceBook {
+ public:
+  struct Participant {
+    std::string id{};
+    std::string conference{};
+    std::uint64_t session = 0;  ///< owner: Session::id of the bearer token
+    std::string serial{};
+    protocol::RosterEntry entry{};
+    bool present = false;
+    bool may_unmute = true;  ///< may change the own line's muting
+  };
+  struct Listener {
+    std::function<void()> roster_changed{};
+    std::function<void(const std::string& participant, bool muted)> mute_changed{};
+    std::function<void(const std::string& participant)> removed{};  ///< hang up, if there is a call
+  };
+
+  static constexpr int kExpectedSeconds = 60;
+  static constexpr std::size_t kMaxParticipants = 100;  ///< of one conference, expected ones too
+
+  explicit ConferenceBook(const Clock& clock) : clock_(clock) {}
+  /// Before other threads come in.
+  void set_listener(Listener listener) { listener_ = std::move(listener); }
+
+  /// A new expected participant; empty when the conference is full.
+  std::optional<Participant> expect(std::string_view conference, std::uint64_t session,
+                                    std::string_view serial, std::string_view name,
+                                    protocol::Role role, bool may_unmute);
+  std::optional<Participant> find(std::string_view participant) const;
+  /// The participant of that conference who belongs to the session; the one with the greatest
+  /// rights when there are several.
+  std::optional<Participant> find_of_session(std::uint64_t session,
+                                             std::string_view conference) const;
+  /// Its SIP dialog stands. False when it is not known (any more).
+  bool arrived(std::string_view participant);
+  bool remove(std::string_view participant);
+  bool set_muted(std::string_view participant, bool muted);
+  /// All but chairpersons.
+  void set_all_muted(std::string_view conference, bool muted);
+  void set_talking(std::string_view participant, bool talking);
+  /// Drops expected ones whose time is over. Call about once a second.
+  void sweep();
+
+  protocol::Roster roster(std::string_view conference) const;
+  std::uint64_t revision(std::string_view conference) const;
+
+ private:
+  struct Record : Participant {
+    std::int64_t since_ns = 0;
+  };
+  struct Conference {
+    std::uint64_t revision = 1;
+    bool all_muted = false;
+  };
+  void changed_locked(const Record& record);
+
+  const Clock& clock_;
+  Listener listener_{};
+  mutable std::mutex mutex_;
+  std::map<std::string, Record, std::less<>> participants_;
+  std::map<std::string, Conference, std::less<>> conferences_;
+};
+
+}  // namespace conclave::service

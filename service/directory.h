@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "service/protocol/messages.h"
+
+namespace conclave::service {
+
+/// A conference as the site's administrator wrote it down.
+struct ConferenceEntry {
+  std::string id{};
+  std::string title{};
+  std::string chairperson_passcode{};
+  std::string participant_passcode{};
+  bool email_required = false;
+  std::vector<std::string> emails{};  ///< who may join by e-mail; empty: anybody
+  bool self_mute = true;              ///< participants may mute and unmute their own line
+};
+
+enum class PhoneState { kActive, kInactive, kDeactivated };
+
+/// The file conferences.json: who may meet where. `phones` absent: every phone may log in.
+struct Directory {
+  std::vector<ConferenceEntry> conferences{};
+  std::map<std::string, PhoneState> phones{};  ///< by serial number
+  bool open = true;                            ///< phones not listed may log in too
+
+  struct Match {
+    const ConferenceEntry* conference = nullptr;
+    protocol::Role role = protocol::Role::kParticipant;
+  };
+  /// Compares with every passcode, in the same time for right and wrong ones.
+  std::optional<Match> find_by_passcode(std::string_view passcode) const;
+  const ConferenceEntry* find(std::string_view id) const;
+};
+
+/// Errors say which entry is wrong and why: same passcode twice, no digits, empty id.
+Result<Directory> parse_directory(std::string_view json);
+/// Reads `path`; when there is none, writes one with a "Project room" (mode 0600) and uses that.
+Result<Directory> load_or_make_directory(const std::string& path);
+
+}  // namespace conclave::service

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "service/secrets.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+namespace conclave::service {
+namespace {
+
+std::array<std::uint8_t, 32> sha256(std::string_view text) {
+  std::array<std::uint8_t, 32> out{};
+  unsigned size = 0;
+  EVP_Digest(text.data(), text.size(), out.data(), &size, EVP_sha256(), nullptr);
+  return out;
+}
+
+}  // namespace
+
+std::string random_hex(std::size_t bytes) {
+  std::vector<std::uint8_t> raw(bytes);
+  if (RAND_priv_bytes(raw.data(), static_cast<int>(bytes)) != 1) {
+    // Without randomness no token is safe; nothing sensible can go on.
+    std::fputs("conclave: the system has no random numbers\n", stderr);
+    std::abort();
+  }
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(bytes * 2);
+  for (const auto byte : raw) {
+    out.push_back(kDigits[byte >> 4]);
+    out.push_back(kDigits[byte & 15]);
+  }
+  return out;
+}
+
+bool same_secret(std::string_view a, std::string_view b) {
+  const auto x = sha256(a);
+  const auto y = sha256(b);
+  return CRYPTO_memcmp(x.data(), y.data(), x.size()) == 0;
+}
+
+TokenStore::Digest TokenStore::digest(std::string_view token) { return sha256(token); }
+
+TokenStore::Issued TokenStore::issue(std::string_view serial, std::string_view display_name) {
+  Issued out{random_hex(32), lifetime_s_, 0};
+  const std::int64_t now = clock_.now_ns();
+  const std::lock_guard lock(mutex_);
+  std::erase_if(entries_, [now](const auto& item) { return item.second.expires_ns <= now; });
+  // Two bounds: nobody fills the memory, and one phone that keeps logging in pushes out its own
+  // old tokens rather than other people's.
+  const auto trim = [this](std::size_t allowed, auto belongs) {
+    while (true) {
+      std::size_t count = 0;
+      auto oldest = entries_.end();
+      for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+        if (!belongs(it->second)) continue;
+        ++count;
+        if (oldest == entries_.end() || it->second.session.id < oldest->second.session.id) {
+          oldest = it;
+        }
+      }
+      if (count < allowed) return;
+      entries_.erase(oldest);
+    }
+  };
+  trim(kMaxTokensOfOne, [serial](const Entry& e) { return e.session.serial == serial; });
+  trim(kMaxTokens, [](const Entry&) { return true; });
+  out.session = next_++;
+  entries_[digest(out.token)] = {{out.session, std::string(serial), std::string(display_name)},
+                                 now + std::int64_t{lifetime_s_} * 1'000'000'000};
+  return out;
+}
+
+std::optional<Session> TokenStore::find(std::string_view token) const {
+  const Digest key = digest(token);
+  const std::lock_guard lock(mutex_);
+  const auto it = entries_.find(key);
+  if (it == entries_.end() || it->second.expires_ns <= clock_.now_ns()) return std::nullopt;
+  return it->second.session;
+}
+
+void TokenStore::revoke_serial(std::string_view serial) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(entries_,
+                [serial](const auto& item) { return item.second.session.serial == serial; });
+}
+
+int FailureLimiter::blocked_for_s(const std::string& key) const {
+  const std::int64_t now = clock_.now_ns();
+  const std::lock_guard lock(mutex_);
+  const auto it = failures_.find(key);
+  if (it == failures_.end()) return 0;
+  const auto recent = std::count_if(it->second.begin(), it->second.end(),
+                                    [&](std::int64_t t) { return now - t < window_ns_; });
+  if (recent < allowed_) return 0;
+  const auto& oldest = it->second[it->second.size() - static_cast<std::size_t>(allowed_)];
+  return static_cast<int>((oldest + window_ns_ - now) / 1'000'000'000) + 1;
+}
+
+void FailureLimiter::failed(const std::string& key) {
+  const std::int64_t now = clock_.now_ns();
+  const std::lock_guard lock(mutex_);
+  if (failures_.size() >= kMaxKeys && failures_.find(key) == failures_.end()) {
+    std::erase_if(failures_,
+                  [&](const auto& item) { return now - item.second.back() >= window_ns_; });
+    if (failures_.size() >= kMaxKeys) {
+      failures_.erase(std::min_element(
+          failures_.begin(), failures_.end(),
+          [](const auto& a, const auto& b) { return a.second.back() < b.second.back(); }));
+    }
+  }
+  auto& times = failures_[key];
+  times.push_back(now);
+  while (times.size() > static_cast<std::size_t>(allowed_)) times.pop_front();
+}
+
+}  // namespace conclave::service
