@@ -16,7 +16,6 @@ struct EngineParams {
   bool agc = true;
   float agc_target_dbfs = -23.0F;  ///< level of speech that the AGC aims at, -40..-10 dBFS
   float agc_max_gain_db = 18.0F;   ///< 0..30 dB
-  bool limiter = true;             ///< the sent signal's; the loudspeaker's is always on
   bool satellites = true;          ///< false: the ring alone
   bool steering = true;            ///< false: look at fixed_azimuth_deg
   float fixed_azimuth_deg = 0.0F;  ///< [0, 360)

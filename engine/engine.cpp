@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/audio_frame.h"
+
+namespace conclave::engine {
+namespace {
+
+constexpr float kTailMs = 200.0F;
+// The far end's echo rings on after its speech: that long nothing learns noise or direction.
+constexpr int kFarHangoverBlocks = 20;
+constexpr float kNearProbable = 0.5F;
+
+float clamped(float value, float low, float high, float fallback) {
+  return std::isfinite(value) ? std::clamp(value, low, high) : fallback;
+}
+
+}  // namespace
+
+Engine::Engine(const EngineConfig& config) : config_(config), params_(config.params) {}
+
+Result<std::unique_ptr<Engine>> Engine::create(const EngineConfig& config) {
+  std::unique_ptr<Engine> engine(new Engine(config));
+  CONCLAVE_CHECK_STATUS(engine->build());
+  return engine;
+}
+
+void Engine::process(ConstFrameView capture, ConstFrameView far_in,
+                     std::span<const bool> satellites_synced, FrameView playback,
+                     FrameView send) noexcept {
+  taps_.write(TapPoint::kMic, capture);
+  taps_.write(TapPoint::kFar, far_in);
+
+  play(far_in, playback);
+  if (has_echo_control()) {
+    cancel_echo(capture, config_.reference == Reference::kPlayback ? playback : far_in);
+    error_analysis_->process(error_, error_spectra_);
+    echo_analysis_->process(echo_, echo_spectra_);
+    far_analysis_->process(reference_, far_spectrum_);
+  } else {
+    error_analysis_->process(capture, error_spectra_);
+  }
+
+  if (has_beams()) {
+    look(satellites_synced);
+  } else {
+    copy<std::complex<float>>(error_spectra_.view(), beam_.view());
+    copy<std::complex<float>>(echo_spectra_.view(), beam_echo_.view());
+  }
+
+  suppress();
+  synthesis_->process(beam_, level_in_);
+  level(send);
+
+  taps_.write(TapPoint::kSent, send);
+  measure(capture, playback, send);
+}
+
+void Engine::play(ConstFrameView far_in, FrameView playback) noexcept {
+  copy<float>(far_in, playback);
+  speaker_gain_.process(playback);
+  speaker_limiter_->process(playback);
+  taps_.write(TapPoint::kPlayback, playback);
+}
+
+void Engine::cancel_echo(ConstFrameView capture, ConstFrameView reference) noexcept {
+  if (aligner_->process(capture[0], reference[0], reference_[0])) canceller_->reset();
+  canceller_->process(capture.rows(0, lines_), reference_, error_, echo_);
+  taps_.write(TapPoint::kAec, error_.view());
+  taps_.write(TapPoint::kEcho, echo_.view());
+
+  far_hangover_ = canceller_->metrics().far_active ? kFarHangoverBlocks : far_hangover_ - 1;
+  far_hangover_ = std::max(far_hangover_, 0);
+  far_active_ = far_hangover_ > 0;
+  // The suppressor's view of the last block: this block's comes only behind the beam.
+  far_only_ = far_active_ && residual_->metrics().near_probability < kNearProbable;
+}
+
+void Engine::look(std::span<const bool> satellites_synced) noexcept {
+  const ConstSpectrumView spectra = error_spectra_.view();
+  const ConstSpectrumView ring = spectra.rows(0, ring_);
+  const ConstSpectrumView satellites = spectra.rows(ring_, sats_);
+
+  finder_->process(ring, !far_only_);
+  const auto& direction = finder_->metrics();
+  beams_->process(ring, direction.valid || !params_.steering ? direction.azimuth_deg : NAN, beam_);
+  taps_.write(TapPoint::kBeam, beam_.view());
+
+  for (int s = 0; s < sats_; ++s) {
+    const auto i = static_cast<std::size_t>(s);
+    sats_usable_[i] = params_.satellites && i < satellites_synced.size() && satellites_synced[i];
+  }
+  if (sats_ > 0) {
+    mixer_->process(beam_, satellites, {sats_usable_.data(), static_cast<std::size_t>(sats_)},
+                    !far_only_, beam_);
+  }
+  taps_.write(TapPoint::kMix, beam_.view());
+
+  if (has_echo_control()) {
+    const ConstSpectrumView echo = echo_spectra_.view();
+    beams_->apply(echo.rows(0, ring_), beam_echo_);
+    if (sats_ > 0) mixer_->apply(beam_echo_, echo.rows(ring_, sats_), beam_echo_);
+  }
+}
+
+void Engine::suppress() noexcept {
+  if (has_echo_control()) {
+    residual_->process(beam_, beam_echo_, far_spectrum_, beam_, residual_gain_[0]);
+    if (params_.comfort_noise && params_.residual_suppression) {
+      comfort_->process(beam_, residual_gain_[0], noise_->noise_power());
+    }
+  }
+  taps_.write(TapPoint::kPostRs, beam_.view());
+  noise_->process(beam_, noise_gain_[0], !far_active_);
+  taps_.write(TapPoint::kPostNs, beam_.view());
+  const auto total = total_gain_[0];
+  for (std::size_t k = 0; k < total.size(); ++k) {
+    total[k] = residual_gain_[0][k] * noise_gain_[0][k];
+  }
+
+  const float speech = noise_->metrics().speech_probability;
+  near_activity_ = speech;
+  if (far_active_) near_activity_ = std::min(speech, residual_->metrics().near_probability);
+}
+
+void Engine::level(FrameView send) noexcept {
+  copy<float>(level_in_.view(), level_out_.view());
+  if (agc_ != nullptr) agc_->process(level_out_, near_activity_);
+  if (limiter_ != nullptr) limiter_->process(level_out_);
+  mute_ramp_.process(level_out_);
+  copy<float>(level_out_.view(), send);
+}
+
+void Engine::measure(ConstFrameView capture, ConstFrameView playback,
+                     ConstFrameView send) noexcept {
+  auto& m = metrics_;
+  mic_meter_->process(capture);
+  speaker_meter_->process(playback);
+  sent_meter_->process(send);
+  for (int c = 0; c < mics_; ++c) {
+    const auto i = static_cast<std::size_t>(c);
+    const auto level = mic_meter_->level(c);
+    m.mic_rms_db[i] = level.rms_dbfs;
+    m.mic_peak_db[i] = level.peak_dbfs;
+    m.mic_clips[i] = static_cast<std::uint32_t>(level.clips);
+  }
+  m.speaker_rms_db = speaker_meter_->level(0).rms_dbfs;
+  m.speaker_peak_db = speaker_meter_->level(0).peak_dbfs;
+  m.sent_rms_db = sent_meter_->level(0).rms_dbfs;
+  m.sent_peak_db = sent_meter_->level(0).peak_dbfs;
+
+  m.near_active = near_activity_ > kNearProbable;
+  m.activity = near_activity_;
+  m.far_active = far_active_;
+  m.double_talk = far_active_ && m.near_active;
+  if (has_echo_control()) {
+    echo_meter_.process(capture[0], send[0], far_only_);
+    m.erle_db = echo_meter_.erle_db();
+    m.residual_echo_db = echo_meter_.residual_db();
+    m.linear_erle_db = canceller_->metrics().mean_erle_db;
+    m.aec_delay_ms = aligner_->delay_ms();
+  }
+  if (has_beams()) {
+    const auto& direction = finder_->metrics();
+    m.azimuth_deg = direction.azimuth_deg;
+    m.elevation_deg = direction.elevation_deg;
+    m.activity = direction.activity;
+    for (std::size_t t = 0; t < m.tracks.size(); ++t) {
+      const bool there = static_cast<std::int32_t>(t) < direction.track_count;
+      const auto& track = direction.tracks[t];
+      m.tracks[t] =
+          there ? TrackMetrics{track.id, track.azimuth_deg, track.elevation_deg, track.activity}
+                : TrackMetrics{};
+    }
+    for (std::size_t s = 0; s < static_cast<std::size_t>(sats_); ++s) {
+      m.satellites[s].gain_db = 2.0F * power_to_db(mixer_->metrics().share[s + 1]);
+      m.satellites[s].synced = sats_usable_[s];
+    }
+  }
+  m.muted = params_.muted && mute_ramp_.settled();
+  m.agc_gain_db = agc_ != nullptr ? agc_->metrics().gain_db : 0.0F;
+  m.limiter_gain_db = limiter_ != nullptr ? limiter_->metrics().gain_db : 0.0F;
+  ++m.blocks;
+}
+
+void Engine::set_params(const EngineParams& p) noexcept {
+  params_ = p;
+  const float speaker_db = clamped(p.speaker_gain_db, -60.0F, 12.0F, 0.0F);
+  speaker_gain_.set_target(speaker_db <= -60.0F ? 0.0F : db_to_gain(speaker_db));
+  mute_ramp_.set_target(p.muted ? 0.0F : 1.0F);
+  if (has_echo_control()) {
+    canceller_->set_params({.enabled = p.echo_cancellation, .adapt = true});
+    residual_->set_params({.enabled = p.residual_suppression});
+  }
+  const bool suppress_noise = p.noise_suppression && config_.chain != Chain::kEcho;
+  noise_->set_params({.enabled = suppress_noise,
+                      .max_reduction_db = clamped(p.noise_reduction_db, 0.0F, 40.0F, 15.0F)});
+  if (has_beams()) {
+    const float azimuth = clamped(p.fixed_azimuth_deg, -360.0F, 720.0F, 0.0F);
+    finder_->set_params(
+        {.fixed = !p.steering, .fixed_azimuth_deg = std::fmod(azimuth + 360.0F, 360.0F)});
+  }
+  if (agc_ != nullptr) {
+    agc_->set_params({.enabled = p.agc,
+                      .target_dbfs = clamped(p.agc_target_dbfs, -40.0F, -10.0F, -23.0F),
+                      .max_gain_db = clamped(p.agc_max_gain_db, 0.0F, 30.0F, 18.0F)});
+  }
+}
+
+void Engine::reset() noexcept {
+  speaker_limiter_->reset();
+  if (has_echo_control()) {
+    aligner_->reset();
+    canceller_->reset();
+    residual_->reset();
+    comfort_->reset();
+    echo_analysis_->reset();
+    far_analysis_->reset();
+    echo_meter_.reset();
+  }
+  if (has_beams()) {
+    finder_->reset();
+    beams_->reset();
+    mixer_->reset();
+  }
+  error_analysis_->reset();
+  synthesis_->reset();
+  noise_->reset();
+  if (agc_ != nullptr) agc_->reset();
+  if (limiter_ != nullptr) limiter_->reset();
+  far_active_ = far_only_ = false;
+  far_hangover_ = 0;
+  near_activity_ = 0.0F;
+}
+
+int Engine::latency_frames() const {
+  return synthesis_->latency_frames() + (limiter_ != nullptr ? limiter_->latency_frames() : 0);
+}
+
+Engine::Decisions Engine::decisions() const noexcept {
+  return {.spectral_gain = total_gain_[0],
+          .level_in = level_in_[0],
+          .level_out = level_out_[0],
+          .level_delay = limiter_ != nullptr ? limiter_->latency_frames() : 0,
+          .echo_removed = echo_.view(),
+          .beams = beams_.get(),
+          .mixer = sats_ > 0 ? mixer_.get() : nullptr};
+}
+
+Status Engine::build() {
+  const int rate = config_.sample_rate;
+  if (rate != 48000 && rate != 16000) {
+    return Error{"the engine runs at 48000 or 16000 Hz, not at " + std::to_string(rate)};
+  }
+  CONCLAVE_CHECK_STATUS(dsp::check_geometry(config_.geometry));
+  hop_ = rate / kFramesPerSecond;
+  ring_ = static_cast<int>(config_.geometry.ring.size());
+  sats_ = static_cast<int>(config_.geometry.satellites.size());
+  mics_ = ring_ + sats_;
+  if (mics_ > kMaxMics || sats_ > kMaxSatellites) {
+    return Error{"at most " + std::to_string(kMaxMics) + " microphones, " +
+                 std::to_string(kMaxSatellites) + " of them satellites"};
+  }
+  lines_ = has_beams() ? mics_ : 1;
+  const int fft_size = dsp::fft_size_for_hop(hop_);
+  bins_ = fft_size / 2 + 1;
+
+  CONCLAVE_TRY(taps_, Taps::create(config_.taps, mics_, hop_, config_.tap_frames));
+  CONCLAVE_TRY(speaker_limiter_, dsp::Limiter::create({.sample_rate = rate, .hop = hop_}));
+  CONCLAVE_TRY(error_analysis_, dsp::StftAnalysis::create(lines_, hop_));
+  CONCLAVE_TRY(synthesis_, dsp::StftSynthesis::create(1, hop_));
+  error_spectra_ = SpectrumBuffer(lines_, bins_);
+  echo_ = FrameBuffer(lines_, hop_);
+  beam_ = SpectrumBuffer(1, bins_);
+  level_in_ = FrameBuffer(1, hop_);
+  level_out_ = FrameBuffer(1, hop_);
+  residual_gain_ = FrameBuffer(1, bins_);
+  noise_gain_ = FrameBuffer(1, bins_);
+  total_gain_ = FrameBuffer(1, bins_);
+  std::ranges::fill(residual_gain_[0], 1.0F);
+
+  if (has_echo_control()) {
+    CONCLAVE_TRY(aligner_, ReferenceAligner::create(rate, hop_, kTailMs));
+    CONCLAVE_TRY(
+        canceller_,
+        dsp::EchoCanceller::create(
+            {.sample_rate = rate, .microphones = lines_, .hop = hop_, .tail_ms = kTailMs}));
+    CONCLAVE_TRY(residual_, dsp::ResidualSuppressor::create(
+                                {.sample_rate = rate, .hop = hop_, .bins = bins_}));
+    CONCLAVE_TRY(comfort_, dsp::ComfortNoise::create({.fft_size = fft_size, .hop = hop_}));
+    CONCLAVE_TRY(echo_analysis_, dsp::StftAnalysis::create(lines_, hop_));
+    CONCLAVE_TRY(far_analysis_, dsp::StftAnalysis::create(1, hop_));
+    reference_ = FrameBuffer(1, hop_);
+    error_ = FrameBuffer(lines_, hop_);
+    echo_spectra_ = SpectrumBuffer(lines_, bins_);
+    far_spectrum_ = SpectrumBuffer(1, bins_);
+    beam_echo_ = SpectrumBuffer(1, bins_);
+  }
+  if (has_beams()) {
+    CONCLAVE_TRY(finder_, dsp::DirectionFinder::create({.geometry = config_.geometry,
+                                                        .sample_rate = rate,
+                                                        .fft_size = fft_size,
+                                                        .hop = hop_}));
+    CONCLAVE_TRY(beams_, dsp::BeamBank::create({.geometry = config_.geometry,
+                                                .sample_rate = rate,
+                                                .fft_size = fft_size,
+                                                .hop = hop_}));
+    CONCLAVE_TRY(
+        mixer_, dsp::SatelliteMixer::create(
+                    {.sample_rate = rate, .fft_size = fft_size, .hop = hop_, .satellites = sats_}));
+  }
+  CONCLAVE_TRY(noise_, dsp::NoiseSuppressor::create(
+                           {.sample_rate = rate, .fft_size = fft_size, .hop = hop_}));
+  if (!config_.raw_gain && config_.chain != Chain::kEcho) {
+    CONCLAVE_TRY(agc_, dsp::Agc::create({.sample_rate = rate, .hop = hop_}));
+    CONCLAVE_TRY(limiter_, dsp::Limiter::create({.sample_rate = rate, .hop = hop_}));
+  }
+
+  const auto meter = [&](int channels) {
+    return dsp::LevelMeter::create({.sample_rate = rate, .channels = channels});
+  };
+  CONCLAVE_TRY(mic_meter_, meter(mics_));
+  CONCLAVE_TRY(speaker_meter_, meter(1));
+  CONCLAVE_TRY(sent_meter_, meter(1));
+  echo_meter_ = EchoMeter((latency_frames() + hop_ - 1) / hop_);
+
+  metrics_.mic_count = mics_;
+  metrics_.ring_mics = ring_;
+  metrics_.mic_rms_db.fill(kSilenceDb);
+  metrics_.mic_peak_db.fill(kSilenceDb);
+  metrics_.aec_delay_ms = -1.0F;
+  set_params(config_.params);
+  // The first parameters are where everything starts: nothing ramps there.
+  speaker_gain_.jump();
+  mute_ramp_.jump();
+  return {};
+}
+
+}  // namespace conclave::engine
