@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/settings/store.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+namespace conclave::control {
+namespace {
+
+constexpr std::string_view kMagic = "conclave-store 1 sha256=";
+constexpr std::size_t kMaxBytes = 16 << 20;
+
+std::string sha256_hex(std::string_view data) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int length = 0;
+  EVP_Digest(data.data(), data.size(), digest.data(), &length, EVP_sha256(), nullptr);
+  std::string hex;
+  for (unsigned int i = 0; i < length; ++i) {
+    hex += "0123456789abcdef"[digest[i] >> 4];
+    hex += "0123456789abcdef"[digest[i] & 15];
+  }
+  return hex;
+}
+
+class File {
+ public:
+  File(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0600)) {}
+  ~File() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Error failed(std::string_view what, const std::string& path) {
+  return Error{std::string(what) + " " + path + ": " + std::strerror(errno) +
+               "; check the folder's owner and the space left on the disk"};
+}
+
+std::optional<std::string> read_all(const std::string& path) {
+  const File file(path, O_RDONLY);
+  if (file.fd() < 0) return std::nullopt;
+  std::string bytes;
+  std::array<char, 65536> buffer{};
+  for (;;) {
+    const ssize_t n = ::read(file.fd(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0 || bytes.size() > kMaxBytes) break;
+    bytes.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::string Store::seal(std::string_view content) {
+  std::string bytes(kMagic);
+  bytes += sha256_hex(content);
+  bytes += " bytes=" + std::to_string(content.size()) + "\n";
+  bytes += content;
+  return bytes;
+}
+
+Result<std::string> Store::open_sealed(std::string_view bytes) {
+  const std::size_t line = bytes.find('\n');
+  if (line == std::string_view::npos || !bytes.starts_with(kMagic)) {
+    return Error{"it has no valid first line"};
+  }
+  const std::string_view head = bytes.substr(kMagic.size(), line - kMagic.size());
+  constexpr std::string_view kBytes = " bytes=";
+  if (head.size() <= 64 + kBytes.size() || head.substr(64, kBytes.size()) != kBytes) {
+    return Error{"it has no valid first line"};
+  }
+  const std::string_view digits = head.substr(64 + kBytes.size());
+  std::size_t size = 0;
+  const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
+  if (ec != std::errc{} || end != digits.data() + digits.size()) {
+    return Error{"it has no valid first line"};
+  }
+  const std::string_view content = bytes.substr(line + 1);
+  if (content.size() != size) return Error{"it is cut short or too long"};
+  if (sha256_hex(content) != head.substr(0, 64)) return Error{"its checksum is wrong"};
+  return std::string(content);
+}
+
+Store::Loaded Store::load() const {
+  Loaded loaded;
+  const struct {
+    std::string path;
+    Source source;
+  } candidates[] = {{path_, Source::kCurrent}, {path_ + ".last-good", Source::kLastGood}};
+  for (const auto& candidate : candidates) {
+    const auto bytes = read_all(candidate.path);
+    if (!bytes) continue;
+    auto content = open_sealed(*bytes);
+    if (content) {
+      loaded.source = candidate.source;
+      loaded.content = std::move(*content);
+      return loaded;
+    }
+    if (!loaded.note.empty()) loaded.note += "; ";
+    loaded.note += candidate.path + " cannot be used: " + content.error().message;
+  }
+  return loaded;
+}
+
+Status Store::save(std::string_view content) {
+  const std::string temporary = path_ + ".new";
+  const std::string bytes = seal(content);
+  {
+    const File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+    if (file.fd() < 0) return failed("cannot write", temporary);
+    // The mode counts only where the file is made; an old one may be laxer.
+    if (::fchmod(file.fd(), 0600) != 0) return failed("cannot protect", temporary);
+    for (std::size_t done = 0; done < bytes.size();) {
+      const ssize_t n = ::write(file.fd(), bytes.data() + done, bytes.size() - done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return failed("cannot write", temporary);
+      done += static_cast<std::size_t>(n);
+    }
+    if (::fsync(file.fd()) != 0) return failed("cannot flush", temporary);
+  }
+  // Keep what is there now as the last good one, but only while it is good. By link and rename, so
+  // that there is a whole file under both names at each moment.
+  if (const auto now = read_all(path_); now && open_sealed(*now)) {
+    const std::string link = path_ + ".link";
+    ::unlink(link.c_str());
+    if (::link(path_.c_str(), link.c_str()) != 0 ||
+        ::rename(link.c_str(), (path_ + ".last-good").c_str()) != 0) {
+      return failed("cannot keep the last good copy of", path_);
+    }
+    ::unlink(link.c_str());  // rename does nothing where both are the same file already
+  }
+  if (::rename(temporary.c_str(), path_.c_str()) != 0) return failed("cannot replace", path_);
+  const std::string folder = std::filesystem::path(path_).parent_path().string();
+  const File directory(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+  if (directory.fd() < 0 || ::fsync(directory.fd()) != 0) {
+    return failed("cannot flush the folder of", path_);
+  }
+  return {};
+}
+
+}  // namespace conclave::control
