@@ -38,8 +38,8 @@ class FractionalResampler {
   /// way; what was not consumed must be offered again.
   void process(ConstFrameView in, double ratio, FrameView out, int& consumed,
                int& produced) noexcept;
-  /// Input frames that the next `out_frames` at the last ratio need.
-  int needed(int out_frames) const noexcept;
+  /// Input frames that process() must be offered to write `out_frames` at `ratio`.
+  int needed(int out_frames, double ratio) const noexcept;
   void reset() noexcept;
   /// kTaps / 2.
   int latency_frames() const { return kTaps / 2; }

@@ -3,6 +3,7 @@
 
 #include <fftw3.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cstdint>
 #include <mutex>
@@ -32,6 +33,7 @@ struct RealFft::Plans {
   fftwf_plan inverse = nullptr;
   fftwf_plan forward_unaligned = nullptr;
   fftwf_plan inverse_unaligned = nullptr;
+  SpectrumBuffer scratch;
 
   Plans() = default;
   Plans(const Plans&) = delete;
@@ -54,16 +56,18 @@ Result<RealFft> RealFft::create(int size) {
     return Error{"FFT size " + std::to_string(size) + " is not an even number in 2..1048576"};
   }
   FrameBuffer time(1, size);
-  SpectrumBuffer spectrum(1, size / 2 + 1);
-  auto* bins = reinterpret_cast<fftwf_complex*>(spectrum.data());
   auto plans = std::make_unique<Plans>();
+  plans->scratch = SpectrumBuffer(1, size / 2 + 1);
+  auto* bins = reinterpret_cast<fftwf_complex*>(plans->scratch.data());
   {
     const std::lock_guard lock(planner());
-    constexpr unsigned kFlags = FFTW_ESTIMATE | FFTW_PRESERVE_INPUT;
-    plans->forward = fftwf_plan_dft_r2c_1d(size, time.data(), bins, kFlags);
+    constexpr unsigned kForward = FFTW_ESTIMATE | FFTW_PRESERVE_INPUT;
+    // An inverse that preserves its input may allocate while it runs; this one works on a copy.
+    constexpr unsigned kFlags = FFTW_ESTIMATE | FFTW_DESTROY_INPUT;
+    plans->forward = fftwf_plan_dft_r2c_1d(size, time.data(), bins, kForward);
     plans->inverse = fftwf_plan_dft_c2r_1d(size, bins, time.data(), kFlags);
     plans->forward_unaligned =
-        fftwf_plan_dft_r2c_1d(size, time.data(), bins, kFlags | FFTW_UNALIGNED);
+        fftwf_plan_dft_r2c_1d(size, time.data(), bins, kForward | FFTW_UNALIGNED);
     plans->inverse_unaligned =
         fftwf_plan_dft_c2r_1d(size, bins, time.data(), kFlags | FFTW_UNALIGNED);
   }
@@ -86,10 +90,10 @@ void RealFft::forward(std::span<const float> in,
 void RealFft::inverse_unscaled(std::span<const std::complex<float>> in,
                                std::span<float> out) const noexcept {
   assert(std::ssize(in) == bins() && std::ssize(out) == size_);
-  auto* bins_in = const_cast<std::complex<float>*>(in.data());
+  std::copy(in.begin(), in.end(), plans_->scratch.data());
   fftwf_execute_dft_c2r(
-      aligned(in.data(), out.data()) ? plans_->inverse : plans_->inverse_unaligned,
-      reinterpret_cast<fftwf_complex*>(bins_in), out.data());
+      aligned(out.data(), out.data()) ? plans_->inverse : plans_->inverse_unaligned,
+      reinterpret_cast<fftwf_complex*>(plans_->scratch.data()), out.data());
 }
 
 void RealFft::inverse(std::span<const std::complex<float>> in,

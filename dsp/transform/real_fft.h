@@ -13,7 +13,7 @@ namespace conclave::dsp {
 ///
 /// Plans are made by FFTW's estimate, not by timing, so that one binary gives bit-identical results
 /// on every run. create() may be called on any thread (the planner is behind a lock); forward() and
-/// inverse() are const, allocate nothing and may run on several threads at once.
+/// inverse() allocate nothing. One object serves one thread at a time.
 class RealFft {
  public:
   /// `size`: even, 2..1'048'576. Powers of two are fastest.
