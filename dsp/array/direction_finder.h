@@ -30,6 +30,7 @@ struct DirectionTrack {
   float azimuth_deg = 0;    ///< [0, 360)
   float elevation_deg = 0;  ///< [0, 90]
   float activity = 0;       ///< 0..1, how likely this talker talks now
+  bool active = false;      ///< held to be talking: activity with hysteresis
 };
 
 struct DirectionMetrics {
@@ -45,12 +46,11 @@ struct DirectionMetrics {
 /// Finds and follows up to four talkers from the ring's spectra.
 ///
 /// Steered response power with phase transform (DiBiase 2000) over bins of 300 Hz to about 5 kHz,
-/// each weighted by its speech-to-noise ratio (noise by Gerkmann & Hendriks 2012 tracking on the
-/// mean power of the ring), scanned over 72 azimuths x elevations, refined around the peaks, and
-/// followed by Kalman tracks with birth and death (Valin et al. 2007 without the particles). What
-/// holds to be speech adapts to the noise: no absolute thresholds.
-/// With fewer than three microphones, or all in one spot, no direction can be told: valid stays
-/// false and activity still works.
+/// each weighted by how far it stands above noise and reverberation (onset_weight.h), scanned over
+/// 72 azimuths x 2 elevations, refined around the peaks (srp_map.h) and followed by Kalman tracks
+/// with birth and death (direction_tracker.h). What counts as speech is learned from the noise's
+/// own response: there is no prior to tune for a room. With fewer than three microphones, or all in
+/// one spot, no direction can be told: valid stays false and activity still works.
 ///
 /// process(), reset(), set_params(), metrics(): the audio thread. O(1) memory and fixed cost.
 class DirectionFinder {

@@ -22,7 +22,7 @@ struct ComfortNoiseMetrics {
 /// Fills what a suppressor took away with noise of the room's own spectrum, so that the line does
 /// not go dead or pump while the far end talks.
 ///
-/// Each bin gets a complex Gaussian of power noise * (1 - gain^2), corrected for the overlap of
+/// Each bin gets a random phase and the power noise * (1 - gain^2), corrected for the overlap of
 /// independent frames. The generator is an integer one with a fixed seed: two runs are equal bit
 /// for bit. Put it right behind the residual suppressor and before the noise suppressor: then the
 /// latter treats room noise and comfort noise alike.

@@ -24,7 +24,7 @@ struct LimiterMetrics {
   std::uint64_t repaired = 0;  ///< NaN or Inf samples replaced by 0 since reset
 };
 
-/// Look-ahead peak limiter: a sliding minimum of the wanted gain (monotone queue, Lemire 2006) over
+/// Look-ahead peak limiter: a sliding minimum of the wanted gain (monotone queue: Lemire 2006) over
 /// the look-ahead, smoothed by a moving average of the same length, so that the gain has arrived
 /// when the peak does; exponential release. Output never exceeds the ceiling, whatever the input.
 ///
