@@ -26,6 +26,7 @@ struct SessionDescription {
   std::uint16_t rtcp_port = 0;  ///< a=rtcp (RFC 3605); 0: port + 1, or muxed
   bool rtcp_mux = true;         ///< a=rtcp-mux (RFC 5761)
   bool secure = false;          ///< RTP/SAVP instead of RTP/AVP
+  bool feedback = false;        ///< RTP/AVPF or RTP/SAVPF: tolerated and mirrored, never offered
   int opus_payload_type = -1;   ///< 96..127; -1: no Opus there
   int event_payload_type = -1;  ///< telephone-event/48000; -1: none
   int ptime_ms = 0;             ///< a=ptime; 0: not said
@@ -35,6 +36,7 @@ struct SessionDescription {
   std::vector<SdpCrypto> crypto;         ///< those with a suite known here, in order of preference
   std::uint64_t session_id = 0;          ///< o=; build_sdp writes what is here
   std::uint64_t session_version = 0;     ///< count up with each changed description of one session
+  int audio_position = 0;                ///< how many of other_media come before the audio
   std::vector<std::string> other_media;  ///< further m= lines ("video 49170 RTP/AVP 31"), refused
                                          ///< by answers, never offered
 };

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace conclave::media {
+
+/// Who the other end of a TLS connection may be, decided by us.
+///
+/// sofia-sip's own check cannot be relied on: it looks for subjectAltName entries of type "IP",
+/// which OpenSSL calls "IP Address", so a server known by its address never matches, and it sends
+/// no server name (SNI). So the guard takes hold of each SSL_CTX while the library makes it
+/// (OpenSSL calls back for every new one) and puts its own verification there: chain, purpose,
+/// dates, and a name among those that calls are being made to. The check is part of the handshake:
+/// not one byte of SIP leaves before it has passed.
+///
+/// All on the signalling thread.
+class TlsGuard {
+ public:
+  struct Config {
+    bool verify_server = true;
+    std::string certificate_chain;  ///< PEM file; empty: none
+  };
+  /// The names that a server may show now: DNS names or IP literals.
+  using Expected = std::function<std::vector<std::string>()>;
+  /// A server was refused: why, in words.
+  using Refused = std::function<void(const std::string& why)>;
+
+  TlsGuard(Config config, Expected expected, Refused refused);
+  ~TlsGuard();
+  TlsGuard(const TlsGuard&) = delete;
+  TlsGuard& operator=(const TlsGuard&) = delete;
+
+  /// Between these two, on this thread, every new SSL_CTX becomes guarded.
+  void begin_capture();
+  /// An error when there was none to guard or it could not be set up.
+  Status end_capture();
+
+ private:
+  static int verify(X509_STORE_CTX* store, void* self);
+  static void handshake_event(const SSL* ssl, int where, int ret);
+  int verify(X509_STORE_CTX* store);
+
+  Config config_;
+  Expected expected_;
+  Refused refused_;
+  std::vector<SSL_CTX*> contexts_;
+};
+
+/// Prepares the folder that sofia-sip reads: mode 0700, cafile.pem, and agent.pem (mode 0600) from
+/// certificate and key when both are given. Errors name the file and what to do.
+Status prepare_tls_folder(const std::string& folder, const std::string& ca_file,
+                          const std::string& certificate_file, const std::string& key_file,
+                          bool need_ca);
+
+}  // namespace conclave::media
