@@ -26,7 +26,7 @@ Result<Rendering> render(const Scene& scene, double seconds, ConstFrameView far 
                          Parts parts = {});
 
 /// Writes mics.wav (ring then satellites, each satellite on its own clock), far.wav, truth.csv,
-/// mouth_<id>.wav, scene.json and profile.json into a folder, which is made when missing.
+/// scene.json and profile.json into a folder, which is made when missing.
 Status write_rendering(const Rendering& rendering, const Scene& scene, const std::string& folder);
 
 }  // namespace conclave::bench::room

@@ -42,7 +42,8 @@ struct Hello {
 struct Welcome {
   std::uint32_t magic = kMagic;
   std::uint32_t version = kVersion;
-  std::int32_t error = 0;  ///< 0, or an errno: ENODEV unplugged, EBUSY in use, ENOENT no such card
+  std::int32_t error = 0;          ///< 0, or -ENODEV unplugged, -EBUSY in use, -ENOENT no such card
+  std::uint32_t virtual_time = 0;  ///< 1: time waits for the clients, who ring for every news
   std::uint32_t sample_rate = 0;
   std::uint32_t channels = 0;
   std::uint32_t ring_frames = 0;             ///< power of two; float samples, interleaved
