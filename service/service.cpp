@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "service/service.h"
+
+#include <curl/curl.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/log.h"
+#include "service/call_control.h"
+#include "service/focus/focus.h"
+#include "service/https_server.h"
+#include "service/lab_ca.h"
+
+namespace conclave::service {
+namespace {
+
+std::string bracketed(const std::string& address) {
+  return address.find(':') != std::string::npos ? "[" + address + "]" : address;
+}
+
+class ConferenceService final : public Service {
+ public:
+  explicit ConferenceService(const ServiceConfig& config) : config_(config), book_(clock_) {
+    static std::once_flag once;
+    std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+    if (config_.advertise.empty()) config_.advertise = config_.listen;
+  }
+
+  ~ConferenceService() override {
+    {
+      const std::lock_guard lock(server_mutex_);
+      server_ = nullptr;
+    }
+    https_.reset();  // nobody comes in any more
+    focus_.reset();  // its last events still find the book, and the book's listener finds it
+  }
+
+  Status run() {
+    if (mkdir(config_.data.c_str(), 0700) != 0 && errno != EEXIST) {
+      return Error{"Cannot make the folder " + config_.data + ": " + std::strerror(errno) +
+                   "; choose another one by --data"};
+    }
+    // Janus and SIP are told absolute paths.
+    std::error_code error;
+    config_.data = std::filesystem::absolute(config_.data, error).lexically_normal().string();
+    const std::string file = config_.directory_file.empty() ? config_.data + "/conferences.json"
+                                                            : config_.directory_file;
+    CONCLAVE_TRY(directory_, load_or_make_directory(file));
+    std::vector<std::string> names{"localhost", "127.0.0.1", config_.advertise};
+    if (config_.listen != "0.0.0.0" && config_.listen != "::") names.push_back(config_.listen);
+    names.insert(names.end(), config_.names.begin(), config_.names.end());
+    CONCLAVE_TRY(certificates_, ensure_lab_certificates(config_.data, names));
+
+    ConferenceBook::Listener listener;
+    listener.roster_changed = [this] {
+      const std::lock_guard lock(server_mutex_);
+      if (server_ != nullptr) server_->notify();
+    };
+    listener.removed = [this](const std::string& id) {
+      if (Focus* focus = calls_.load()) focus->removed(id);
+    };
+    listener.mute_changed = [this](const std::string& id, bool muted) {
+      if (Focus* focus = calls_.load()) focus->mute_changed(id, muted);
+    };
+    book_.set_listener(std::move(listener));
+
+    control_ = std::make_unique<CallControl>(control_config_, clock_, directory_, book_);
+    FocusConfig focus;
+    focus.listen = config_.listen;
+    focus.advertise = config_.advertise;
+    focus.sip_port = config_.sip_port;
+    focus.certificate_file = certificates_.certificate_file;
+    focus.key_file = certificates_.key_file;
+    focus.ca_file = certificates_.ca_file;
+    focus.folder = config_.data;
+    focus.prebuffer = config_.prebuffer;
+    focus.silent_after_s = config_.silent_after_s;
+    CONCLAVE_TRY(
+        focus_,
+        Focus::start(
+            focus, [this](std::string_view header) { return control_->authenticate(header); },
+            book_));
+    calls_.store(focus_.get());
+    control_->set_sip(config_.advertise, focus_->sip_port());
+
+    HttpsConfig https;
+    https.address = config_.listen;
+    https.port = config_.rest_port;
+    https.certificate_file = certificates_.certificate_file;
+    https.key_file = certificates_.key_file;
+    https.host_names = config_.names;
+    https.host_names.push_back(config_.advertise);
+    CONCLAVE_TRY(https_, HttpsServer::start(https, [this](const HttpRequest& request) {
+                   return control_->handle(request);
+                 }));
+    const std::lock_guard lock(server_mutex_);
+    server_ = https_.get();
+    return {};
+  }
+
+  std::string ready_line() const override {
+    nlohmann::json conferences = nlohmann::json::array();
+    for (const auto& c : directory_.conferences) {
+      conferences.push_back({{"title", c.title},
+                             {"chairperson_passcode", c.chairperson_passcode},
+                             {"participant_passcode", c.participant_passcode}});
+    }
+    const nlohmann::ordered_json line = {
+        {"ready", true},
+        {"rest", rest_address()},
+        {"sip", bracketed(config_.advertise) + ":" + std::to_string(sip_port())},
+        {"ca", certificates_.ca_file},
+        {"conferences", std::move(conferences)}};
+    return line.dump();
+  }
+  std::string rest_address() const override {
+    return "https://" + bracketed(config_.advertise) + ":" + std::to_string(https_->port()) +
+           control_config_.base_path;
+  }
+  int sip_port() const override { return focus_->sip_port(); }
+  std::string ca_file() const override { return certificates_.ca_file; }
+  BridgeStatus bridge_status() const override { return focus_->bridge_status(); }
+  LegStats leg_stats(const std::string& participant) const override {
+    return focus_->leg_stats(participant).value_or(LegStats{});
+  }
+  void tick() override { book_.sweep(); }
+
+ private:
+  ServiceConfig config_;
+  const CallControlConfig control_config_{};
+  const SystemClock clock_{};
+  Directory directory_{};
+  LabCertificates certificates_{};
+  ConferenceBook book_;
+  std::unique_ptr<CallControl> control_;
+  std::unique_ptr<Focus> focus_;
+  std::unique_ptr<HttpsServer> https_;
+  std::atomic<Focus*> calls_{nullptr};  ///< focus_, also while it is going
+  std::mutex server_mutex_;
+  HttpsServer* server_ = nullptr;  ///< https_, null while it is going
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Service>> Service::start(const ServiceConfig& config) {
+  auto service = std::make_unique<ConferenceService>(config);
+  CONCLAVE_CHECK_STATUS(service->run());
+  return std::unique_ptr<Service>(std::move(service));
+}
+
+}  // namespace conclave::service

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "service/focus/relay.h"
+#include "service/janus/bridge.h"
+
+namespace conclave::service {
+
+struct ServiceConfig {
+  std::string data{};                ///< folder: certificates, conferences, state
+  std::string listen = "127.0.0.1";  ///< literal for REST, SIP and media
+  std::string advertise{};           ///< literal that phones reach; empty: `listen`
+  std::vector<std::string> names{};  ///< further host names for certificate and Host check
+  int rest_port = 0;                 ///< 0: a free one
+  int sip_port = 0;
+  std::string directory_file{};  ///< empty: DATA/conferences.json
+  int prebuffer = 1;             ///< see BridgeConfig
+  int silent_after_s = 20;
+};
+
+/// The whole service: REST call control, SIP focus, mixer. Construction is the start.
+class Service {
+ public:
+  virtual ~Service() = default;  ///< ends all calls, and Janus
+  static Result<std::unique_ptr<Service>> start(const ServiceConfig& config);
+
+  /// The one line of JSON that says "ready", without newline.
+  virtual std::string ready_line() const = 0;
+  virtual std::string rest_address() const = 0;
+  virtual int sip_port() const = 0;
+  virtual std::string ca_file() const = 0;
+  virtual BridgeStatus bridge_status() const = 0;
+  virtual LegStats leg_stats(const std::string& participant) const = 0;
+  /// Housekeeping; call about once a second.
+  virtual void tick() = 0;
+};
+
+}  // namespace conclave::service
