@@ -16,6 +16,9 @@ namespace {
 using Phase = SofiaCall::Phase;
 using Kind = SignallingEvent::Kind;
 
+/// Flag of a response that the library made up itself, for lack of one (NTA_INTERNAL_MSG).
+constexpr unsigned kMadeByLibrary = 1U << 15;
+
 std::vector<SipHeader> foreign_headers(const sip_t* sip) {
   std::vector<SipHeader> headers;
   for (const auto* h = sip->sip_unknown; h != nullptr && headers.size() < 32; h = h->un_next) {
@@ -66,7 +69,9 @@ std::string phrase_of(const SofiaSignalling::LibraryEvent& event) {
 
 void SofiaSignalling::on_event(const LibraryEvent& event) {
   if (event.event == nua_r_shutdown) {
-    if (event.status >= 200) su_root_break(root_);
+    if (event.status < 200) return;
+    shut_down_ = true;
+    su_root_break(root_);
     return;
   }
   if (event.event == nua_i_invite && event.call == nullptr) return on_incoming(event);
@@ -154,9 +159,8 @@ void SofiaSignalling::on_invite_response(SofiaCall& call, const LibraryEvent& ev
     log::info("sip", "change of the call refused", {{"code", status}, {"reason", out.reason}});
     return;
   }
-  // Without a message the library made the status up: nobody answered.
-  end(call, status, out.reason, event.sip != nullptr,
-      event.sip == nullptr ? "no answer from " + call.host : "");
+  const bool by_peer = event.sip != nullptr && (event.sip->sip_flags & kMadeByLibrary) == 0;
+  end(call, status, out.reason, by_peer, by_peer ? "" : "no answer from " + call.host);
 }
 
 void SofiaSignalling::on_incoming(const LibraryEvent& event) {
@@ -227,12 +231,7 @@ void SofiaSignalling::on_terminated(SofiaCall& call, const LibraryEvent& event) 
   const int code = event.status >= 200 ? event.status : 487;
   end(call, code, phrase_of(event), true);
   // Not from within the library's call about this very handle.
-  loop_.post([this, id = call.id] {
-    const auto it = calls_.find(id);
-    if (it == calls_.end()) return;
-    nua_handle_destroy(it->second->handle);
-    calls_.erase(it);
-  });
+  loop_.post([this, id = call.id] { forget(id); });
 }
 
 void SofiaSignalling::on_challenge(SofiaCall& call, const LibraryEvent& event) {

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "media/sip/hosts_file.h"
 #include "media/sip/sip_text.h"
 
 namespace conclave::media {
@@ -136,11 +137,15 @@ Status SofiaSignalling::open() {
 }
 
 Status SofiaSignalling::make_agent(std::uint16_t port) {
-  const std::string listen =
-      "sip:" + bracketed(config_.bind_address) + ":" + std::to_string(port) + transport_parameter();
+  // The library opens a TLS port for the sips scheme alone.
+  const std::string listen = (config_.transport == SipTransport::kTls ? "sips:" : "sip:") +
+                             bracketed(config_.bind_address) + ":" + std::to_string(port) +
+                             transport_parameter();
   const std::string domain = config_.domain.empty() ? config_.bind_address : config_.domain;
   std::string from = "<sip:" + config_.user + "@" + bracketed(domain) + ">";
   if (!config_.display_name.empty()) from = quoted(config_.display_name) + " " + from;
+  std::string proxy = with_local_address(config_.outbound_proxy);
+  if (proxy.empty()) proxy = config_.outbound_proxy;
   const bool tls = guard_ != nullptr;
   if (tls) guard_->begin_capture();
   const auto expires = static_cast<unsigned>(config_.session_expires_s);
@@ -155,8 +160,7 @@ Status SofiaSignalling::make_agent(std::uint16_t port) {
       TAG_IF(tls, NUTAG_CERTIFICATE_DIR(config_.folder.c_str())),
       TAG_IF(tls,
              TPTAG_TLS_VERIFY_POLICY(config_.verify_server ? TPTLS_VERIFY_OUT : TPTLS_VERIFY_NONE)),
-      TAG_IF(!config_.outbound_proxy.empty(), NUTAG_PROXY(config_.outbound_proxy.c_str())),
-      TAG_END());
+      TAG_IF(!proxy.empty(), NUTAG_PROXY(proxy.c_str())), TAG_END());
   if (tls) {
     if (auto status = guard_->end_capture(); !status && nua_ != nullptr) return status;
   }
@@ -173,6 +177,12 @@ Status SofiaSignalling::make_agent(std::uint16_t port) {
 void SofiaSignalling::run() { su_root_run(root_); }
 
 void SofiaSignalling::close() {
+  if (nua_ != nullptr && !shut_down_) {
+    // After a failed start, or when peers did not answer in time: a last, short chance.
+    nua_shutdown(nua_);
+    const auto limit = SystemClock::now() + kSecond / 2;
+    while (!shut_down_ && SystemClock::now() < limit) su_root_step(root_, 10);
+  }
   if (timer_ != nullptr) su_timer_destroy(timer_);
   timer_ = nullptr;
   for (auto& [id, call] : calls_) {
@@ -222,13 +232,22 @@ void SofiaSignalling::tls_refused(const std::string& why) {
   log::warning("sip", "TLS connection refused", {{"reason", why}});
   // The library retries and would tell only after 32 s; nothing can come of these calls.
   loop_.post([this, why] {
+    std::vector<CallId> hopeless;
     for (auto& [id, call] : calls_) {
-      if (call->phase == SofiaCall::Phase::kCalling) {
-        end(*call, 503, "TLS connection refused", false, why);
-        nua_cancel(call->handle, TAG_END());
-      }
+      if (call->phase == SofiaCall::Phase::kCalling) hopeless.push_back(id);
+    }
+    for (const CallId id : hopeless) {
+      end(*calls_[id], 503, "TLS connection refused", false, why);
+      forget(id);
     }
   });
+}
+
+void SofiaSignalling::forget(CallId call) {
+  const auto it = calls_.find(call);
+  if (it == calls_.end()) return;
+  if (it->second->handle != nullptr) nua_handle_destroy(it->second->handle);
+  calls_.erase(it);
 }
 
 Result<CallId> SofiaSignalling::invite(const SipInvite& invite) {
@@ -253,6 +272,10 @@ void SofiaSignalling::start_call(CallId id, const SipInvite& invite) {
   if (call.handle == nullptr || closing_) {
     end(call, 500, "Call Not Possible", false, "the target is not a usable SIP address");
     return;
+  }
+  if (const auto local = with_local_address(target);
+      !local.empty() && config_.outbound_proxy.empty()) {
+    nua_set_hparams(call.handle, NUTAG_PROXY(local.c_str()), TAG_END());
   }
   const std::string headers = header_lines(invite.headers);
   nua_invite(call.handle, SIPTAG_CONTENT_TYPE_STR("application/sdp"),
@@ -292,11 +315,13 @@ void SofiaSignalling::reject(CallId id, int code, const std::string& reason) {
     SofiaCall* call = find(id);
     if (call == nullptr) return;
     if (call->phase == SofiaCall::Phase::kIncoming) {
-      nua_respond(call->handle, code, why.c_str(), TAG_END());
+      call->refusal = why;
+      nua_respond(call->handle, code, call->refusal.c_str(), TAG_END());
       end(*call, code, why, false);
     } else if (call->update_pending) {
       call->update_pending = false;
-      nua_respond(call->handle, code, why.c_str(), TAG_END());
+      call->refusal = why;
+      nua_respond(call->handle, code, call->refusal.c_str(), TAG_END());
     }
   });
 }

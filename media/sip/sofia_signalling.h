@@ -30,6 +30,7 @@ struct SofiaCall {
   nua_handle_t* handle = nullptr;
   std::string host;              ///< the host we called: what its certificate must show
   std::string last_sdp;          ///< ours, answered again to refreshes
+  std::string refusal;           ///< our phrase for a refusal: the library keeps the pointer
   std::string peer_sdp;          ///< theirs, to tell a refresh from a change
   bool update_pending = false;   ///< their re-INVITE waits for our answer
   bool authenticated = false;    ///< credentials were sent once
@@ -75,6 +76,7 @@ class SofiaSignalling final : public Signalling {
   Status make_agent(std::uint16_t port);
   void run();
   void close();
+  void forget(CallId call);
   SofiaCall* find(CallId call);
   std::vector<std::string> expected_names() const;
   void tls_refused(const std::string& why);
@@ -106,6 +108,7 @@ class SofiaSignalling final : public Signalling {
   std::string last_refusal_;
   std::map<CallId, std::unique_ptr<SofiaCall>> calls_;
   bool closing_ = false;
+  bool shut_down_ = false;  // the library has said so
   std::int64_t close_deadline_ns_ = 0;
 };
 
