@@ -35,6 +35,16 @@ bool StateTree::publish_at(const std::string& pointer, const Json& value) {
   return publish(patch);
 }
 
+bool StateTree::replace(const std::string& member, const Json& value) {
+  const SnapshotPtr now = snapshot();
+  const auto old = now->state.find(member);
+  if (old == now->state.end() || !old->is_object() || !value.is_object()) {
+    return publish({{member, value}});
+  }
+  const Json difference = merge_diff(*old, value);
+  return !difference.empty() && publish({{member, difference}});
+}
+
 StateTree::SnapshotPtr StateTree::snapshot() const {
   const std::lock_guard lock(mutex_);
   return current_;

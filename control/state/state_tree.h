@@ -29,6 +29,8 @@ class StateTree {
   bool publish(const nlohmann::json& patch);
   /// One member by a path such as "/call/muted".
   bool publish_at(const std::string& pointer, const nlohmann::json& value);
+  /// Makes one member of the root equal `value`, members that are gone included.
+  bool replace(const std::string& member, const nlohmann::json& value);
   SnapshotPtr snapshot() const;
 
   /// Called on the publishing thread after each change; must only wake somebody.

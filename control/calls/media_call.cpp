@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/calls/media_call.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <filesystem>
+
+#include "base/log.h"
+#include "control/errors/catalogue.h"
+#include "control/errors/classify.h"
+
+namespace conclave::control {
+namespace {
+
+class SipCall final : public MediaCall {
+ public:
+  SipCall(Loop& loop, std::shared_ptr<Loop> farewells, AudioFrameRing& uplink,
+          AudioFrameRing& downlink)
+      : loop_(&loop),
+        farewells_(std::move(farewells)),
+        uplink_(&uplink),
+        downlink_(&downlink),
+        self_(std::make_shared<SipCall*>(this)) {}
+
+  ~SipCall() override {
+    *self_ = nullptr;
+    if (stream_) stream_->stop();
+    if (!signalling_) {
+      remove_folder(folder_);
+      return;
+    }
+    if (call_ != 0) signalling_->hang_up(call_);
+    // Saying goodbye to a peer that is gone takes seconds; nobody should wait for it.
+    farewells_->post([signalling = std::shared_ptr<media::Signalling>(std::move(signalling_)),
+                      folder = folder_]() mutable {
+      signalling.reset();
+      remove_folder(folder);
+    });
+  }
+
+  Status start(const MediaCallConfig& config, Events events) override;
+  void set_muted(bool muted) override {
+    if (stream_) stream_->set_muted(muted);
+  }
+  media::CallStats stats() const override {
+    return stream_ ? stream_->stats() : media::CallStats{};
+  }
+
+ private:
+  static void remove_folder(const std::string& folder) {
+    std::error_code ec;
+    if (!folder.empty()) std::filesystem::remove_all(folder, ec);
+  }
+  void on_event(const media::SignallingEvent& event);
+  void answered(const media::SignallingEvent& event);
+  void end(const Error& error, bool by_peer) {
+    if (ended_) return;
+    ended_ = true;
+    const auto ended = events_.ended;
+    if (ended) ended(error, by_peer);
+  }
+
+  Loop* loop_;
+  std::shared_ptr<Loop> farewells_;
+  AudioFrameRing *uplink_, *downlink_;
+  std::shared_ptr<SipCall*> self_;  // read and cleared on the loop alone
+  Events events_;
+  std::string folder_;
+  std::string transport_;
+  std::unique_ptr<media::CallStream> stream_;
+  std::unique_ptr<media::Signalling> signalling_;
+  media::SessionDescription offer_;
+  media::CallId call_ = 0;
+  bool answered_ = false, ended_ = false;
+};
+
+Status SipCall::start(const MediaCallConfig& config, Events events) {
+  events_ = std::move(events);
+  transport_ = config.transport;
+  std::string address = config.local_address;
+  if (address.empty()) {
+    CONCLAVE_TRY(address, local_address_towards(config.host, config.port));
+  }
+  media::CallStreamConfig stream;
+  stream.local_address = address;
+  stream.local_port = static_cast<std::uint16_t>(config.local_rtp_port);
+  stream.sample_rate = config.sample_rate;
+  stream.bitrate = config.bitrate;
+  CONCLAVE_TRY(stream_, media::CallStream::create(stream, *uplink_, *downlink_));
+
+  media::LocalMedia local;
+  local.address = address;
+  local.port = stream_->local_port();
+  local.max_average_bitrate = config.bitrate;
+  CONCLAVE_TRY(offer_, media::make_offer(local));
+
+  static std::atomic<unsigned> serial{0};
+  folder_ = config.folder + "-" + std::to_string(++serial);
+  media::SignallingConfig sip;
+  sip.transport = config.transport == "tcp"   ? media::SipTransport::kTcp
+                  : config.transport == "udp" ? media::SipTransport::kUdp
+                                              : media::SipTransport::kTls;
+  sip.bind_address = address;
+  sip.bind_port = static_cast<std::uint16_t>(config.local_sip_port);
+  sip.display_name = config.display_name;
+  sip.folder = folder_;
+  sip.ca_file = config.ca_file;
+  CONCLAVE_TRY(signalling_, media::create_signalling(sip, [loop = loop_, self = self_](
+                                                              const media::SignallingEvent& event) {
+                 loop->post([self, event] {
+                   if (*self != nullptr) (*self)->on_event(event);
+                 });
+               }));
+  media::SipInvite invite;
+  invite.target = config.target;
+  invite.offer = offer_;
+  if (!config.header_name.empty()) {
+    invite.headers.push_back({config.header_name, config.header_value});
+  }
+  CONCLAVE_TRY(call_, signalling_->invite(invite));
+  return {};
+}
+
+void SipCall::on_event(const media::SignallingEvent& event) {
+  if (event.call != call_) return;
+  switch (event.kind) {
+    case media::SignallingEvent::Kind::kAnswered:
+      answered(event);
+      break;
+    case media::SignallingEvent::Kind::kUpdated:
+      // The peer changed its mind about address or keys; ours stay.
+      if (event.sdp) {
+        if (auto peer = media::accept_answer(offer_, *event.sdp)) {
+          if (stream_->update(*peer)) {
+            signalling_->answer(call_, offer_);
+            return;
+          }
+        }
+      }
+      signalling_->reject(call_, 488, "Not Acceptable Here");
+      break;
+    case media::SignallingEvent::Kind::kEnded:
+      log::info("call", "SIP ended",
+                {{"code", event.code}, {"reason", event.reason}, {"detail", event.detail}});
+      call_ = 0;
+      end(classify_sip(event.code, event.reason, event.detail), answered_ && event.by_peer);
+      break;
+    default:
+      break;
+  }
+}
+
+void SipCall::answered(const media::SignallingEvent& event) {
+  if (!event.sdp) {
+    end(catalogue_error("JOIN-984", event.detail), false);
+    return;
+  }
+  auto peer = media::accept_answer(offer_, *event.sdp);
+  if (!peer) {
+    end(catalogue_error("JOIN-984", peer.error().message), false);
+    return;
+  }
+  if (answered_) {
+    if (const Status updated = stream_->update(*peer); !updated) {
+      end(catalogue_error("JOIN-984", updated.error().message), false);
+    }
+    return;
+  }
+  if (const Status started = stream_->start(*peer); !started) {
+    end(catalogue_error("JOIN-984", started.error().message), false);
+    return;
+  }
+  answered_ = true;
+  MediaCallInfo info;
+  info.codec = "Opus 48 kHz " + std::to_string(peer->ptime_ms) + " ms";
+  info.security = peer->local_key
+                      ? "SRTP " + std::string(media::suite_name(peer->local_key->suite()))
+                      : "RTP without encryption";
+  info.security += transport_ == "tls" ? ", SIP over TLS" : ", SIP without TLS";
+  if (events_.answered) events_.answered(info);
+}
+
+}  // namespace
+
+MediaCallFactory sip_calls(Loop& loop, AudioFrameRing& uplink, AudioFrameRing& downlink) {
+  auto farewells = std::make_shared<Loop>("sip-farewell");
+  return [&loop, farewells, &uplink, &downlink] {
+    return std::make_unique<SipCall>(loop, farewells, uplink, downlink);
+  };
+}
+
+Result<std::string> local_address_towards(const std::string& host, int port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;
+  addrinfo* list = nullptr;
+  if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list) != 0) {
+    return catalogue_error("NET-953");
+  }
+  Result<std::string> result = catalogue_error("NET-956");
+  for (const addrinfo* at = list; at != nullptr && !result; at = at->ai_next) {
+    const int fd = ::socket(at->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) continue;
+    sockaddr_storage own{};
+    socklen_t length = sizeof own;
+    std::array<char, NI_MAXHOST> text{};
+    // Connecting a datagram socket sends nothing; it only asks the routing table.
+    if (::connect(fd, at->ai_addr, at->ai_addrlen) == 0 &&
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &length) == 0 &&
+        getnameinfo(reinterpret_cast<sockaddr*>(&own), length, text.data(), text.size(), nullptr, 0,
+                    NI_NUMERICHOST) == 0) {
+      result = std::string(text.data());
+    }
+    ::close(fd);
+  }
+  freeaddrinfo(list);
+  return result;
+}
+
+}  // namespace conclave::control

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/conference/service_api.h"
+
+#include "base/log.h"
+#include "control/errors/catalogue.h"
+
+namespace conclave::control {
+namespace {
+
+namespace protocol = service::protocol;
+
+bool good(const RestResponse& response) { return response.status / 100 == 2; }
+
+template <typename T, typename Parse>
+ServiceResult<T> read(const RestResponse& response, std::string_view fallback, Parse&& parse) {
+  if (!good(response)) return failure_of(response, fallback);
+  Result<T> value = parse(response.body);
+  if (value) return std::move(*value);
+  log::warning("conference", "the service's answer cannot be read",
+               {{"why", value.error().message}});
+  ServiceFailure failure;
+  failure.error = catalogue_error("JOIN-984");
+  failure.reached = true;
+  failure.retryable = true;
+  return failure;
+}
+
+}  // namespace
+
+ServiceFailure failure_of(const RestResponse& response, std::string_view fallback) {
+  ServiceFailure failure;
+  if (response.failure) {
+    failure.error = *response.failure;
+    const ErrorRow* row = find_error(failure.error.id);
+    failure.retryable = row == nullptr || row->retryable;
+    return failure;
+  }
+  failure.reached = true;
+  if (response.status == 401) failure.token_rejected = true;
+  if (auto body = protocol::parse_error(response.body); body && !body->id.empty()) {
+    failure.error = {body->message, body->id};
+    const ErrorRow* row = find_error(body->id);
+    if (row != nullptr && failure.error.message.empty()) failure.error = catalogue_error(body->id);
+    failure.retryable = row != nullptr && row->retryable;
+    if (!body->detail_id.empty()) failure.detail = Error{body->detail_message, body->detail_id};
+    return failure;
+  }
+  std::string_view id = fallback;
+  if (response.status >= 300 && response.status < 400) id = "JOIN-982";
+  if (response.status == 429 || response.status == 503) id = "JOIN-UNAVAILABLE";
+  if (response.status == 500 || response.status == 502 || response.status == 504) id = "SVC-TEMP";
+  failure.error = catalogue_error(id);
+  const ErrorRow* row = find_error(id);
+  failure.retryable = row != nullptr && row->retryable;
+  return failure;
+}
+
+void RestServiceApi::set_base(std::string url, std::chrono::seconds timeout) {
+  while (!url.empty() && url.back() == '/') url.pop_back();
+  base_ = std::move(url);
+  timeout_ = timeout;
+}
+
+void RestServiceApi::send(RestRequest request, const std::string& path,
+                          std::function<void(RestResponse)> on_loop) {
+  request.url = base_ + path;
+  const std::string what = request.method + " " + path;
+  client_->send(std::move(request), [loop = loop_, epoch = epoch_, asked = *epoch_, what,
+                                     on_loop = std::move(on_loop)](RestResponse response) {
+    loop->post([epoch, asked, what, on_loop, response = std::move(response)]() mutable {
+      if (*epoch != asked) return;
+      if (response.failure) {
+        log::info("conference", "request failed",
+                  {{"request", what}, {"id", response.failure->id}, {"why", response.detail}});
+      }
+      on_loop(std::move(response));
+    });
+  });
+}
+
+void RestServiceApi::login(const protocol::LoginRequest& request,
+                           Done<protocol::LoginResponse> done) {
+  send({.method = "POST", .url = {}, .token = {}, .body = to_json(request), .timeout = timeout_},
+       protocol::login_path(), [done = std::move(done)](const RestResponse& response) {
+         done(read<protocol::LoginResponse>(response, "JOIN-977", protocol::parse_login_response));
+       });
+}
+
+void RestServiceApi::join(const std::string& token, const protocol::JoinRequest& request,
+                          Done<protocol::JoinResponse> done) {
+  send({.method = "POST", .url = {}, .token = token, .body = to_json(request), .timeout = timeout_},
+       protocol::join_path(), [done = std::move(done)](const RestResponse& response) {
+         done(read<protocol::JoinResponse>(response,
+                                           response.status == 404 ? "JOIN-NOTFOUND" : "JOIN-984",
+                                           protocol::parse_join_response));
+       });
+}
+
+void RestServiceApi::roster(const std::string& token, const std::string& conference,
+                            std::optional<std::uint64_t> since, Done<protocol::Roster> done) {
+  constexpr int kWait = 25;
+  const std::string path = since ? protocol::roster_poll_path(conference, *since, kWait)
+                                 : protocol::roster_path(conference);
+  const std::chrono::seconds limit = since ? timeout_ + std::chrono::seconds(kWait) : timeout_;
+  send({.method = "GET", .url = {}, .token = token, .body = {}, .timeout = limit}, path,
+       [done = std::move(done)](const RestResponse& response) {
+         done(read<protocol::Roster>(response, "CC-404", protocol::parse_roster));
+       });
+}
+
+void RestServiceApi::mute(const std::string& token, const std::string& conference,
+                          const std::string& participant, bool muted, Done<bool> done) {
+  protocol::MuteRequest request;
+  request.muted = muted;
+  send({.method = "POST", .url = {}, .token = token, .body = to_json(request), .timeout = timeout_},
+       protocol::mute_path(conference, participant),
+       [done = std::move(done)](const RestResponse& response) {
+         if (good(response)) {
+           done(true);
+         } else {
+           done(failure_of(response, "CC-MUTE-SELF"));
+         }
+       });
+}
+
+void RestServiceApi::leave(const std::string& token, const std::string& conference,
+                           const std::string& participant, Done<bool> done) {
+  send({.method = "DELETE", .url = {}, .token = token, .body = {}, .timeout = timeout_},
+       protocol::participant_path(conference, participant),
+       [done = std::move(done)](const RestResponse& response) {
+         if (good(response)) {
+           done(true);
+         } else {
+           done(failure_of(response, "CC-404"));
+         }
+       });
+}
+
+}  // namespace conclave::control

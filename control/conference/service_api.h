@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/result.h"
+#include "control/conference/rest_client.h"
+#include "control/loop/loop.h"
+#include "service/protocol/messages.h"
+
+namespace conclave::control {
+
+/// Why the service did not do what was asked.
+struct ServiceFailure {
+  Error error;                  ///< of the catalogue
+  std::optional<Error> detail;  ///< the entry behind the (?) symbol, where the service told one
+  bool reached = false;         ///< there was an answer
+  bool retryable = false;
+  bool token_rejected = false;
+};
+template <typename T>
+using ServiceResult = std::variant<T, ServiceFailure>;
+
+/// The conferencing service as the phone sees it. All on the control loop; answers come on it
+/// later, never from within the call, and not after cancel_all().
+class ServiceApi {
+ public:
+  template <typename T>
+  using Done = std::function<void(ServiceResult<T>)>;
+  virtual ~ServiceApi() = default;
+
+  virtual void login(const service::protocol::LoginRequest& request,
+                     Done<service::protocol::LoginResponse> done) = 0;
+  virtual void join(const std::string& token, const service::protocol::JoinRequest& request,
+                    Done<service::protocol::JoinResponse> done) = 0;
+  virtual void roster(const std::string& token, const std::string& conference,
+                      std::optional<std::uint64_t> since, Done<service::protocol::Roster> done) = 0;
+  virtual void mute(const std::string& token, const std::string& conference,
+                    const std::string& participant, bool muted, Done<bool> done) = 0;
+  virtual void leave(const std::string& token, const std::string& conference,
+                     const std::string& participant, Done<bool> done) = 0;
+  /// Nothing that was asked before will be answered.
+  virtual void cancel_all() = 0;
+};
+
+/// Failure from an answer that is not 2xx, or from none. `fallback` is the catalogue's id for a
+/// refusal that the service did not explain.
+ServiceFailure failure_of(const RestResponse& response, std::string_view fallback);
+
+/// REST over HTTPS under Dvms.Server.Address.
+class RestServiceApi final : public ServiceApi {
+ public:
+  RestServiceApi(Loop& loop, RestClient& client) : loop_(&loop), client_(&client) {}
+  void set_base(std::string url, std::chrono::seconds timeout);
+
+  void login(const service::protocol::LoginRequest& request,
+             Done<service::protocol::LoginResponse> done) override;
+  void join(const std::string& token, const service::protocol::JoinRequest& request,
+            Done<service::protocol::JoinResponse> done) override;
+  void roster(const std::string& token, const std::string& conference,
+              std::optional<std::uint64_t> since, Done<service::protocol::Roster> done) override;
+  void mute(const std::string& token, const std::string& conference, const std::string& participant,
+            bool muted, Done<bool> done) override;
+  void leave(const std::string& token, const std::string& conference,
+             const std::string& participant, Done<bool> done) override;
+  void cancel_all() override { ++*epoch_; }
+
+ private:
+  void send(RestRequest request, const std::string& path,
+            std::function<void(RestResponse)> on_loop);
+
+  Loop* loop_;
+  RestClient* client_;
+  std::string base_;
+  std::chrono::seconds timeout_{15};
+  std::shared_ptr<std::uint64_t> epoch_ = std::make_shared<std::uint64_t>(0);
+};
+
+}  // namespace conclave::control
