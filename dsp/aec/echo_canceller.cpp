@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsp/aec/echo_canceller.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "dsp/aec/kalman_bank.h"
+
+namespace conclave::dsp {
+namespace {
+
+constexpr float kAbsurd = 16.0F;   // +24 dBFS: no converter gives that
+constexpr float kSilence = 1e-9F;  // mean square, -90 dBFS
+constexpr float kMainProcessNoise = 1.0e-3F;
+constexpr float kShadowProcessNoise = 2.0e-2F;
+constexpr int kConstrained = 2;       // partitions per block
+constexpr int kChangeBlocks = 6;      // how long the shadow must be better
+constexpr float kChangeRatio = 0.5F;  // and by how much (power)
+constexpr int kDivergedBlocks = 20;
+
+/// Copies; what is not a sample becomes silence. Returns the energy.
+float take(std::span<const float> from, float* to) {
+  float energy = 0;
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const float x = from[i];
+    const float sane = std::abs(x) < kAbsurd ? x : 0.0F;  // false for NaN as well
+    to[i] = sane;
+    energy += sane * sane;
+  }
+  return energy;
+}
+
+float db(float power) { return 10 * std::log10(power + 1e-20F); }
+
+}  // namespace
+
+class EchoCanceller::Impl {
+ public:
+  Impl(const EchoCancellerConfig& config, RealFft fft)
+      : mics_(config.microphones),
+        references_(config.references),
+        hop_(config.hop),
+        size_(fft.size()),
+        bins_(fft.bins()),
+        partitions_(
+            std::max(1, static_cast<int>(std::ceil(config.tail_ms * 1e-3F *
+                                                       static_cast<float>(config.sample_rate) /
+                                                       static_cast<float>(config.hop) -
+                                                   1e-3F)))),
+        fft_(std::move(fft)),
+        history_(config.references, partitions_, bins_),
+        main_(config.microphones, config.references, partitions_, hop_, size_),
+        shadow_(1, config.references, partitions_, hop_, size_),
+        far_time_(config.references, size_),
+        mic_time_(config.microphones, hop_),
+        time_(1, size_),
+        error_time_(1, size_),
+        spectrum_(1, bins_) {
+    const float block_seconds = static_cast<float>(hop_) / static_cast<float>(config.sample_rate);
+    erle_smoothing_ = std::exp(-block_seconds / 0.5F);
+    fast_smoothing_ = std::exp(-block_seconds / 0.05F);
+    reset();
+  }
+
+  void set_params(const EchoCancellerParams& params) noexcept { params_ = params; }
+  int partitions() const { return partitions_; }
+
+  void reset() noexcept {
+    history_.clear();
+    main_.reset();
+    shadow_.reset();
+    far_time_.clear();
+    metrics_ = {};
+    metrics_.microphones = mics_;
+    mic_energy_.fill(0);
+    error_energy_.fill(0);
+    diverged_.fill(0);
+    shadow_error_ = main_error_ = 0;
+    better_blocks_ = 0;
+    hold_ = 0;
+    hangover_ = 0;
+    opened_ = params_.enabled ? 1.0F : 0.0F;
+  }
+
+  void process(ConstFrameView mics, ConstFrameView far, FrameView out, FrameView echo) noexcept {
+    assert(mics.channels() == mics_ && mics.frames() == hop_);
+    assert(far.channels() == references_ && far.frames() == hop_);
+    assert(out.channels() == mics_ && echo.channels() == mics_);
+    take_far(far);
+    const bool active = metrics_.far_active;
+    const float adapt = params_.adapt && params_.enabled ? 1.0F : 0.0F;
+    const float tonal = metrics_.tonality;
+    // The correction uses the block before; frozen blocks set their correction to nothing.
+    const KalmanStep main_step{active ? kMainProcessNoise : 0.0F, adapt, 1 - 0.9F * tonal};
+    const KalmanStep shadow_step{active ? kShadowProcessNoise : 0.0F, adapt, 1 - 0.9F * tonal};
+    main_.filter(history_, main_step);
+    shadow_.filter(history_, shadow_step);
+    const float open_from = opened_;
+    opened_ = params_.enabled ? 1.0F : 0.0F;
+    for (int m = 0; m < mics_; ++m) {
+      const float mic_energy = take(mics[m], mic_time_[m].data());
+      const float error_energy = cancel(main_, m, m);
+      write(m, open_from, out[m], echo[m]);
+      watch(m, mic_energy, error_energy);
+    }
+    run_shadow();
+    main_.constrain(fft_, kConstrained);
+    shadow_.constrain(fft_, kConstrained);
+    finish_metrics();
+  }
+
+  EchoCancellerMetrics metrics() const noexcept { return metrics_; }
+
+ private:
+  void take_far(ConstFrameView far) noexcept {
+    history_.advance();
+    float energy = 0;
+    float peak_sum = 0;
+    float total = 0;
+    for (int r = 0; r < references_; ++r) {
+      float* time = far_time_[r].data();
+      std::copy(time + hop_, time + size_, time);
+      energy += take(far[r], time + size_ - hop_);
+      fft_.forward(far_time_[r], spectrum_[0]);
+      float* __restrict re = history_.real(r, 0);
+      float* __restrict im = history_.imag(r, 0);
+      const auto* x = reinterpret_cast<const float*>(spectrum_.data());
+      for (int k = 0; k < bins_; ++k) {
+        re[k] = x[2 * k];
+        im[k] = x[2 * k + 1];
+      }
+      measure_tonality(re, im, peak_sum, total);
+    }
+    const bool loud = energy > kSilence * static_cast<float>(hop_ * references_);
+    hangover_ = loud ? partitions_ : std::max(0, hangover_ - 1);
+    metrics_.far_active = hangover_ > 0;
+    const float tonal_now =
+        loud && total > 0 ? std::clamp((peak_sum / total - 0.9F) / 0.08F, 0.0F, 1.0F) : 0.0F;
+    metrics_.tonality = 0.9F * metrics_.tonality + 0.1F * tonal_now;
+  }
+
+  /// The share of power in the strongest line and its neighbours, counted in a few bands of
+  /// which each may hold one line.
+  void measure_tonality(const float* re, const float* im, float& peaks, float& total) noexcept {
+    int best = 1;
+    float best_power = 0;
+    for (int k = 1; k < bins_ - 1; ++k) {
+      const float power = re[k] * re[k] + im[k] * im[k];
+      total += power;
+      if (power > best_power) {
+        best_power = power;
+        best = k;
+      }
+    }
+    for (int k = std::max(1, best - 4); k <= std::min(bins_ - 2, best + 4); ++k) {
+      peaks += re[k] * re[k] + im[k] * im[k];
+    }
+  }
+
+  /// Echo of one microphone into time_, error into the second half of error_time_, its spectrum
+  /// to the bank. Returns the error's energy.
+  float cancel(KalmanBank& bank, int bank_mic, int mic) noexcept {
+    const float* __restrict re = bank.echo_real(bank_mic);
+    const float* __restrict im = bank.echo_imag(bank_mic);
+    auto* y = reinterpret_cast<float*>(spectrum_.data());
+    const float scale = 1.0F / static_cast<float>(size_);
+    for (int k = 0; k < bins_; ++k) {
+      y[2 * k] = re[k] * scale;
+      y[2 * k + 1] = im[k] * scale;
+    }
+    fft_.inverse_unscaled(spectrum_[0], time_[0]);
+    const float* __restrict echo = time_.data() + size_ - hop_;
+    const float* __restrict in = mic_time_[mic].data();
+    float* __restrict error = error_time_.data() + size_ - hop_;
+    float energy = 0;
+    for (int i = 0; i < hop_; ++i) {
+      error[i] = in[i] - echo[i];
+      energy += error[i] * error[i];
+    }
+    if (!std::isfinite(energy)) {
+      bank.reset_mic(bank_mic);
+      ++metrics_.recoveries;
+      std::fill_n(time_.data(), size_, 0.0F);
+      std::copy_n(in, hop_, error);
+      energy = 0;
+    }
+    fft_.forward(error_time_[0], spectrum_[0]);
+    bank.set_error(bank_mic, spectrum_[0]);
+    return energy;
+  }
+
+  void write(int mic, float open_from, std::span<float> out, std::span<float> echo) noexcept {
+    const float* estimate = time_.data() + size_ - hop_;
+    const float* in = mic_time_[mic].data();
+    const float slope = (opened_ - open_from) / static_cast<float>(hop_);
+    for (int i = 0; i < hop_; ++i) {
+      const float y = estimate[i] * (open_from + slope * static_cast<float>(i + 1));
+      echo[static_cast<std::size_t>(i)] = y;
+      out[static_cast<std::size_t>(i)] = in[i] - y;
+    }
+  }
+
+  void watch(int mic, float mic_energy, float error_energy) noexcept {
+    const auto m = static_cast<std::size_t>(mic);
+    if (metrics_.far_active) {
+      mic_energy_[m] = erle_smoothing_ * mic_energy_[m] + (1 - erle_smoothing_) * mic_energy;
+      error_energy_[m] = erle_smoothing_ * error_energy_[m] + (1 - erle_smoothing_) * error_energy;
+    }
+    // A filter that adds more than it takes away, for long, is worse than none.
+    const bool worse = error_energy > 2 * mic_energy && error_energy > kSilence;
+    diverged_[m] = worse ? diverged_[m] + 1 : 0;
+    if (diverged_[m] > kDivergedBlocks) {
+      main_.reset_mic(mic);
+      diverged_[m] = 0;
+      ++metrics_.recoveries;
+    }
+    if (mic == shadow_mic_) {
+      main_error_ = fast_smoothing_ * main_error_ + (1 - fast_smoothing_) * error_energy;
+    }
+  }
+
+  void run_shadow() noexcept {
+    const float energy = cancel(shadow_, 0, shadow_mic_);
+    shadow_error_ = fast_smoothing_ * shadow_error_ + (1 - fast_smoothing_) * energy;
+    if (hold_ > 0) --hold_;
+    const bool better =
+        metrics_.far_active && shadow_error_ < kChangeRatio * main_error_ && hold_ == 0;
+    better_blocks_ = better ? better_blocks_ + 1 : 0;
+    if (better_blocks_ < kChangeBlocks) return;
+    main_.lift_uncertainty(1.0F);
+    main_.copy_from(shadow_, 0, shadow_mic_);
+    better_blocks_ = 0;
+    hold_ = 30;
+    main_error_ = shadow_error_;
+    ++metrics_.path_changes;
+  }
+
+  void finish_metrics() noexcept {
+    float sum = 0;
+    for (int m = 0; m < mics_; ++m) {
+      const auto i = static_cast<std::size_t>(m);
+      metrics_.erle_db[i] = db((mic_energy_[i] + 1e-12F) / (error_energy_[i] + 1e-12F));
+      sum += metrics_.erle_db[i];
+    }
+    metrics_.mean_erle_db = sum / static_cast<float>(mics_);
+    float near = 0;
+    float all = 0;
+    for (int k = 1; k < bins_; ++k) {
+      near += main_.noise(0, k);
+      all += main_.noise(0, k) + main_.predicted(0, k);
+    }
+    metrics_.double_talk = metrics_.far_active ? near / (all + 1e-20F) : 0.0F;
+    // The sum over all weights is long: one microphone per block.
+    norm_mic_ = (norm_mic_ + 1) % mics_;
+    metrics_.filter_norm_db = db(main_.weight_energy(norm_mic_));
+  }
+
+  const int mics_;
+  const int references_;
+  const int hop_;
+  const int size_;
+  const int bins_;
+  const int partitions_;
+  RealFft fft_;
+  FarHistory history_;
+  KalmanBank main_;
+  KalmanBank shadow_;
+  FrameBuffer far_time_;    // references x fft size: the newest samples
+  FrameBuffer mic_time_;    // microphones x hop, checked
+  FrameBuffer time_;        // echo estimate, valid in the last hop
+  FrameBuffer error_time_;  // zeros, then the error of a hop
+  SpectrumBuffer spectrum_;
+  EchoCancellerParams params_;
+  EchoCancellerMetrics metrics_;
+  std::array<float, EchoCancellerMetrics::kMaxMicrophones> mic_energy_{};
+  std::array<float, EchoCancellerMetrics::kMaxMicrophones> error_energy_{};
+  std::array<int, EchoCancellerMetrics::kMaxMicrophones> diverged_{};
+  float erle_smoothing_ = 0;
+  float fast_smoothing_ = 0;
+  float main_error_ = 0;
+  float shadow_error_ = 0;
+  float opened_ = 1;
+  int shadow_mic_ = 0;
+  int better_blocks_ = 0;
+  int hold_ = 0;
+  int hangover_ = 0;
+  int norm_mic_ = 0;
+};
+
+Result<std::unique_ptr<EchoCanceller>> EchoCanceller::create(const EchoCancellerConfig& config) {
+  if (config.sample_rate < 8000 || config.sample_rate > 96000) {
+    return Error{"echo canceller at " + std::to_string(config.sample_rate) +
+                 " Hz; 8000..96000 are possible"};
+  }
+  if (config.microphones < 1 || config.microphones > EchoCancellerMetrics::kMaxMicrophones) {
+    return Error{"echo canceller with " + std::to_string(config.microphones) +
+                 " microphones; 1..16 are possible"};
+  }
+  if (config.references < 1 || config.references > 4) {
+    return Error{"echo canceller with " + std::to_string(config.references) +
+                 " references; 1..4 are possible"};
+  }
+  if (config.hop < 64 || config.hop > 1024) {
+    return Error{"echo canceller with a hop of " + std::to_string(config.hop) +
+                 " samples; 64..1024 are possible"};
+  }
+  if (!(config.tail_ms > 0 && config.tail_ms <= 500)) {
+    return Error{"echo canceller: the tail must be above 0 and at most 500 ms"};
+  }
+  CONCLAVE_TRY(RealFft fft, RealFft::create(fft_size_for_hop(config.hop)));
+  return std::unique_ptr<EchoCanceller>(
+      new EchoCanceller(std::make_unique<Impl>(config, std::move(fft))));
+}
+
+EchoCanceller::EchoCanceller(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+EchoCanceller::~EchoCanceller() = default;
+void EchoCanceller::set_params(const EchoCancellerParams& params) noexcept {
+  impl_->set_params(params);
+}
+void EchoCanceller::reset() noexcept { impl_->reset(); }
+void EchoCanceller::process(ConstFrameView mics, ConstFrameView far, FrameView out,
+                            FrameView echo) noexcept {
+  impl_->process(mics, far, out, echo);
+}
+EchoCancellerMetrics EchoCanceller::metrics() const noexcept { return impl_->metrics(); }
+int EchoCanceller::partitions() const { return impl_->partitions(); }
+
+}  // namespace conclave::dsp
