@@ -65,6 +65,10 @@ class LwsServer final : public HttpsServer {
     info.protocols = protocols_.data();
     info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
                    LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+    // With IPv6 switched on, the library takes an IPv4 literal for "every interface".
+    if (config_.address.find(':') == std::string::npos) {
+      info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
+    }
     info.user = this;
     info.gid = static_cast<gid_t>(-1);
     info.uid = static_cast<uid_t>(-1);

@@ -203,7 +203,11 @@ bool valid_name(const std::string& name) {
 }  // namespace
 
 Result<LabCertificates> ensure_lab_certificates(const std::string& folder,
-                                                const std::vector<std::string>& names) {
+                                                const std::vector<std::string>& wanted_names) {
+  std::vector<std::string> names;
+  for (const auto& name : wanted_names) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
   for (const auto& name : names) {
     if (!valid_name(name)) return Error{"\"" + name + "\" is no host name or address"};
   }

@@ -289,7 +289,7 @@ class JanusBridge final : public Bridge {
     for (auto it = members_.begin(); it != members_.end();) {
       auto& [id, member] = *it;
       if (member.leaving) {
-        if (member.handle != 0) api_->post(path(member.handle), {{"janus", "detach"}});
+        if (member.handle != 0) detach(member.handle);
         const std::string room = member.room;
         it = members_.erase(it);
         close_if_empty(room);
@@ -311,10 +311,20 @@ class JanusBridge final : public Bridge {
                                   [&](const auto& m) { return m.second.room == room; });
     const auto it = rooms_.find(room);
     if (used || it == rooms_.end()) return;
-    api_->post(path(it->second),
-               {{"janus", "message"}, {"body", {{"request", "destroy"}, {"room", room}}}});
-    api_->post(path(it->second), {{"janus", "detach"}});
+    const auto destroyed =
+        api_->post(path(it->second),
+                   {{"janus", "message"}, {"body", {{"request", "destroy"}, {"room", room}}}});
+    if (!destroyed)
+      log::warning(kLog, "closing a room failed", {{"why", destroyed.error().message}});
+    detach(it->second);
     rooms_.erase(it);
+  }
+
+  void detach(std::uint64_t handle) {
+    // A handle that cannot be given back goes with the session, at the latest with the process.
+    if (const auto done = api_->post(path(handle), {{"janus", "detach"}}); !done) {
+      log::debug(kLog, "detaching failed", {{"why", done.error().message}});
+    }
   }
 
   std::uint64_t attach() {
@@ -375,7 +385,7 @@ class JanusBridge final : public Bridge {
 
   void retry(const std::string& id, Member& member, const std::string& why) {
     log::warning(kLog, "joining the mix failed; trying again", {{"participant", id}, {"why", why}});
-    if (member.handle != 0) api_->post(path(member.handle), {{"janus", "detach"}});
+    if (member.handle != 0) detach(member.handle);
     member.handle = 0;
     member.state = Member::State::kOut;
     member.again_ns = SystemClock::now() + kRetryJoin;
