@@ -19,6 +19,10 @@ export function LoginPage({ ended }: { ended: boolean }) {
   async function submit(event: Event): Promise<void> {
     event.preventDefault();
     if (busy || locked_for > 0) return;
+    if (password === '') {
+      password_field.current?.focus();
+      return;
+    }
     set_busy(true);
     const answer = await log_in(user.trim(), password);
     set_busy(false);
@@ -83,7 +87,7 @@ export function LoginPage({ ended }: { ended: boolean }) {
           <button
             type="submit"
             class="button primary"
-            disabled={busy || locked_for > 0 || user.trim() === '' || password === ''}
+            disabled={busy || locked_for > 0}
           >
             {busy ? text.login.busy : text.login.submit}
           </button>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { EchoHistory } from '../lib/echo_history';
 import { number } from '../lib/format';
 import { on_meters } from '../model/meters';
@@ -20,7 +20,7 @@ export function EchoPanel() {
   const colours = palette.value;
   const [history] = useState(() => new EchoHistory());
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     let plot: EchoPlot | undefined;
     let gone = false;
     // The chart is the largest part of the app and not the first thing that is looked at.

@@ -36,9 +36,10 @@ export class EchoPlot {
         axes: [
           {
             ...axis,
+            size: 30,
             values: (_plot, at) => at.map((s) => (s === 0 ? `0 ${text.echo.seconds}` : minus(s))),
           },
-          { ...axis, size: 44, values: (_plot, at) => at.map(minus) },
+          { ...axis, size: 36, values: (_plot, at) => at.map(minus) },
         ],
         series: [
           {},

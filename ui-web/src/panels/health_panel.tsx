@@ -57,7 +57,7 @@ function CpuBudget() {
   return (
     <div class="budget">
       <small class="soft">{words.cpu}</small>
-      <dl class="headline">
+      <dl class="headline compact">
         <Figure term={words.p50} us={cpu.p50} />
         <Figure term={words.p99} us={cpu.p99} />
         <Figure term={words.max} us={cpu.max} />

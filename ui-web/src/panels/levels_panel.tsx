@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Ballistics, kFloorDb, share_of_bar } from '../lib/ballistics';
 import { number } from '../lib/format';
 import { meter_count, on_meters } from '../model/meters';
@@ -84,7 +84,7 @@ function Meter({ name, pick }: MeterProps) {
   const chosen = useRef(pick);
   chosen.current = pick;
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const motion = new Ballistics();
     let number_at = 0;
     let spoken_at = 0;

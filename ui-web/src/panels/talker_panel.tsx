@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { share_of_bar } from '../lib/ballistics';
 import { degrees, number } from '../lib/format';
 import { Trail, turn_towards } from '../lib/trail';
@@ -22,7 +22,7 @@ export function TalkerPanel() {
   const height = useRef<HTMLElement>(null);
   const certainty = useRef<HTMLElement>(null);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const trail = new Trail(kTrailMs);
     let shown_deg = 0;
     let shown_activity = 0;
@@ -46,7 +46,7 @@ export function TalkerPanel() {
       if (shown_activity < 0.02) shown_activity = 0;
       trail.add(now, frame.azimuth_deg, frame.activity);
 
-      const fitted = fit_canvas(canvas.current!);
+      const fitted = canvas.current && fit_canvas(canvas.current);
       if (fitted) {
         draw_talker_plot(
           fitted.context,

@@ -24,10 +24,14 @@ export function TopBar({ page }: { page: Page }) {
           <SettingsIcon /> <span>{text.nav.settings}</span>
         </a>
       </nav>
-      <button type="button" class="button plain" onClick={() => void log_out()}>
+      <button
+        type="button"
+        class="button plain"
+        aria-label={text.nav.sign_out}
+        onClick={() => void log_out()}
+      >
         <SignOutIcon size={18} />
         <span class="optional">{text.nav.sign_out}</span>
-        <span class="visually-hidden only-phone">{text.nav.sign_out}</span>
       </button>
     </header>
   );

@@ -114,7 +114,7 @@ export const en = {
     satellites: 'Satellite microphones',
     outputs: 'Out of the phone',
     speaker: 'Loudspeaker',
-    sent: 'Sent to conference',
+    sent: 'To conference',
     muted: 'Muted',
     mic: (n: number) => `Mic ${n}`,
     satellite: (n: number) => `Satellite ${n}`,
