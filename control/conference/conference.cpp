@@ -54,6 +54,7 @@ Status Conference::begin(const std::string& passcode, const std::string& email, 
   stay_ = stay;
   was_active_ = false;
   attempt_ = 0;
+  token_retried_ = false;
   error_ = nullptr;
   begun_ns_ = SystemClock::now();
   seconds_to_join_ = 0;
@@ -76,6 +77,7 @@ void Conference::event(CallEvent event) {
   parts_.loop->cancel(timer_);
   timer_ = 0;
   since_ms_ = wall_ms();
+  if (event == CallEvent::kDeadline) deadline_error_ = row_of(before).deadline_error;
   const auto limit = row_of(now).limit;
   if (limit.count() > 0) {
     timer_ = parts_.loop->after(limit, [this] { this->event(CallEvent::kDeadline); });
@@ -106,13 +108,17 @@ void Conference::act(CallAction action) {
     case CallAction::kFail:
     case CallAction::kFailByClock:
       drop_call();
-      if (action == CallAction::kFailByClock) set_error(catalogue_error("NET-954"), std::nullopt);
+      if (action == CallAction::kFailByClock) {
+        set_error(catalogue_error(deadline_error_), std::nullopt);
+      }
       passcode_.clear();
       return publish();
     case CallAction::kWait:
     case CallAction::kWaitByClock:
       drop_call();
-      if (action == CallAction::kWaitByClock) set_error(catalogue_error("NET-954"), std::nullopt);
+      if (action == CallAction::kWaitByClock) {
+        set_error(catalogue_error(deadline_error_), std::nullopt);
+      }
       return wait_and_retry();
   }
 }
@@ -158,7 +164,6 @@ void Conference::login() {
     if (const auto* failure = std::get_if<ServiceFailure>(&result)) return failed(*failure);
     reachable(true);
     token_ = std::get<protocol::LoginResponse>(result).token;
-    token_fresh_ = true;
     event(CallEvent::kLoggedIn);
   });
 }
@@ -173,7 +178,10 @@ void Conference::request_join() {
   }
   parts_.service->join(token_, request, [this](ServiceResult<protocol::JoinResponse> result) {
     if (const auto* failure = std::get_if<ServiceFailure>(&result)) {
-      if (failure->token_rejected && !token_fresh_) return event(CallEvent::kTokenRejected);
+      if (failure->token_rejected && !token_retried_) {
+        token_retried_ = true;
+        return event(CallEvent::kTokenRejected);
+      }
       return failed(*failure);
     }
     joined_ = std::get<protocol::JoinResponse>(std::move(result));
@@ -226,6 +234,7 @@ void Conference::enter_call() {
   if (was_active_) ++rejoins_;
   was_active_ = true;
   attempt_ = 0;
+  token_retried_ = false;
   error_ = nullptr;
   active_ns_ = SystemClock::now();
   if (seconds_to_join_ == 0) seconds_to_join_ = static_cast<double>(active_ns_ - begun_ns_) / 1e9;

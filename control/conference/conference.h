@@ -85,7 +85,8 @@ class Conference {
   bool stay_ = false, was_active_ = false;
   bool muted_ = false, muted_by_request_ = false;
   std::string token_;
-  bool token_fresh_ = false;  // just given: a rejection is then no reason to log in again
+  bool token_retried_ = false;  // a second rejection in a row is an answer
+  std::string_view deadline_error_;
   std::optional<service::protocol::JoinResponse> joined_;
   std::optional<std::uint64_t> roster_revision_;
   bool roster_running_ = false;
@@ -93,7 +94,6 @@ class Conference {
   nlohmann::json error_, quality_;
   int attempt_ = 0;
   TimerId timer_ = 0;
-  std::uint64_t epoch_ = 0;  // answers of an earlier attempt are dropped by cancel_all
   std::int64_t since_ms_ = 0;
   std::int64_t begun_ns_ = 0, active_ns_ = 0;
   double seconds_to_join_ = 0, seconds_active_ = 0;

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/phone/phone.h"
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+
+#include "base/log.h"
+#include "control/access/password.h"
+#include "control/errors/catalogue.h"
+
+namespace conclave::control {
+namespace {
+
+using Json = nlohmann::json;
+
+std::int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+log::Level level_of(const std::string& name) {
+  if (name == "debug") return log::Level::kDebug;
+  if (name == "warning") return log::Level::kWarning;
+  if (name == "error") return log::Level::kError;
+  return log::Level::kInfo;
+}
+
+}  // namespace
+
+std::string ensure_serial_number(Registry& settings) {
+  std::string serial = settings.get_text(Key::kDeviceSerialNumber);
+  if (!serial.empty()) return serial;
+  const std::string token = random_token(12);
+  serial = "CV";
+  for (const char c : token) {
+    serial += "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[static_cast<unsigned char>(c) % 32];
+  }
+  if (const Status kept = settings.set_state(Key::kDeviceSerialNumber, serial); !kept) {
+    log::warning("phone", "the serial number could not be kept", {{"why", kept.error().message}});
+  }
+  return serial;
+}
+
+Phone::Phone(PhoneConfig config, Parts parts)
+    : config_(std::move(config)),
+      settings_(parts.settings),
+      audio_port_(parts.audio),
+      accounts_(*parts.settings),
+      service_(std::move(parts.service)) {
+  const std::string serial = ensure_serial_number(*settings_);
+  state_.publish({{"device",
+                   {{"name", settings_->get_text(Key::kDeviceName)},
+                    {"model", config_.model},
+                    {"version", config_.version},
+                    {"serial", serial},
+                    {"operation_mode", settings_->get_text(Key::kFeaturesOperationMode)},
+                    {"started_ms", wall_ms()}}},
+                  {"roster", Json::object()},
+                  {"web", {{"sessions", 0}}},
+                  {"service", {{"address", settings_->get_text(Key::kDvmsServerAddress)}}}});
+  if (!service_) {
+    rest_ = std::make_unique<RestClient>();
+    auto rest_service = std::make_unique<RestServiceApi>(loop_, *rest_);
+    rest_service_ = rest_service.get();
+    service_ = std::move(rest_service);
+  }
+  audio_ = std::make_unique<AudioControl>(*settings_, state_, audio_port_, config_.inventory);
+  Conference::Parts conference;
+  conference.loop = &loop_;
+  conference.settings = settings_;
+  conference.state = &state_;
+  conference.service = service_.get();
+  conference.calls = parts.calls ? parts.calls : sip_calls(loop_, *parts.uplink, *parts.downlink);
+  conference.sip_folder = config_.data_folder + "/sip";
+  conference.serial = serial;
+  conference.model = config_.model;
+  conference.version = config_.version;
+  conference.sample_rate = config_.sample_rate;
+  conference.mute_engine = [this](bool muted) { audio_->set_muted(muted); };
+  conference_ = std::make_unique<Conference>(std::move(conference));
+  configure_service();
+  sessions_.set_idle_timeout(std::chrono::seconds(settings_->get_int(Key::kWebSessionIdleTimeout)));
+  log::set_level(level_of(settings_->get_text(Key::kLogLevel)));
+  add_call_methods();
+  add_settings_methods();
+  add_other_methods();
+  settings_->observe([this](std::span<const Key> keys) {
+    loop_.post([this, changed = std::vector<Key>(keys.begin(), keys.end())] {
+      settings_changed(changed);
+    });
+  });
+}
+
+Phone::~Phone() { stop(std::chrono::milliseconds(0)); }
+
+void Phone::start() {
+  loop_.every(std::chrono::milliseconds(50), [this] { tick(); });
+  loop_.post([this] {
+    if (!settings_->get_bool(Key::kConferenceAutoJoinEnabled)) return;
+    const Status begun =
+        conference_->join_and_stay(settings_->get_text(Key::kConferenceAutoJoinPasscode),
+                                   settings_->get_text(Key::kConferenceAutoJoinEmail));
+    if (!begun) log::error("phone", begun.error().message, {{"id", begun.error().id}});
+  });
+}
+
+void Phone::stop(std::chrono::milliseconds limit) {
+  if (stopped_) return;
+  stopped_ = true;
+  const auto until = std::chrono::steady_clock::now() + limit;
+  loop_.post([this] { conference_->leave(); });
+  // Leaving tells the service; its answer is worth a moment, not a hang.
+  while (std::chrono::steady_clock::now() < until) {
+    CallState now{};
+    loop_.run([&] { now = conference_->state(); });
+    if (now == CallState::kIdle || now == CallState::kFailed) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  loop_.stop();
+}
+
+void Phone::tick() {
+  audio_->set_call_active(conference_->state() == CallState::kActive);
+  audio_->tick();
+  if (++ticks_ % 10 == 0) {
+    conference_->tick();
+    state_.publish({{"web", {{"sessions", sessions_.count()}}}});
+  }
+}
+
+void Phone::settings_changed(std::span<const Key> keys) {
+  audio_->changed(keys);
+  const auto any = [keys](auto&& wanted) { return std::any_of(keys.begin(), keys.end(), wanted); };
+  if (any([](Key key) {
+        const auto owner = row_of(key).owner;
+        return owner == "conference" || owner == "proxy" || owner == "certificates";
+      })) {
+    configure_service();
+  }
+  for (const Key key : keys) {
+    switch (key) {
+      case Key::kDeviceName:
+        state_.publish({{"device", {{"name", settings_->get_text(key)}}}});
+        break;
+      case Key::kFeaturesOperationMode:
+        state_.publish({{"device", {{"operation_mode", settings_->get_text(key)}}}});
+        break;
+      case Key::kWebSessionIdleTimeout:
+        sessions_.set_idle_timeout(std::chrono::seconds(settings_->get_int(key)));
+        break;
+      case Key::kLogLevel:
+        log::set_level(level_of(settings_->get_text(key)));
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+void Phone::configure_service() {
+  state_.publish({{"service", {{"address", settings_->get_text(Key::kDvmsServerAddress)}}}});
+  if (rest_service_ == nullptr) return;
+  RestConfig rest;
+  rest.ca_file = settings_->get_text(Key::kSecurityCertificatesServiceCa);
+  rest.cert_file = settings_->get_text(Key::kSecurityCertificatesDevice);
+  rest.user_agent = "Conclave/" + config_.version;
+  if (const std::string host = settings_->get_text(Key::kDvmsProxyAddress); !host.empty()) {
+    const bool v6 = host.find(':') != std::string::npos;
+    rest.proxy = "http://" + (v6 ? "[" + host + "]" : host) + ":" +
+                 std::to_string(settings_->get_int(Key::kDvmsProxyPort));
+    rest.proxy_user = settings_->get_text(Key::kDvmsProxyUser);
+    rest.proxy_password = settings_->get_text(Key::kDvmsProxyPassword);
+  }
+  rest_->configure(rest);
+  rest_service_->set_base(settings_->get_text(Key::kDvmsServerAddress),
+                          std::chrono::seconds(settings_->get_int(Key::kConferenceRequestTimeout)));
+}
+
+void Phone::handle(std::string text, RpcCaller caller, std::function<void(std::string)> reply) {
+  loop_.post([this, text = std::move(text), caller = std::move(caller), reply = std::move(reply)] {
+    const Json answer = dispatcher_.handle(std::string_view(text), caller);
+    reply(answer.is_null() ? std::string() : dump_json(answer));
+  });
+}
+
+void Phone::set_meter_sink(AudioControl::MeterSink sink) {
+  loop_.post([this, sink = std::move(sink)]() mutable { audio_->set_meter_sink(std::move(sink)); });
+}
+
+}  // namespace conclave::control

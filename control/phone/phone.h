@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "control/access/accounts.h"
+#include "control/conference/conference.h"
+#include "control/loop/loop.h"
+#include "control/phone/audio_control.h"
+#include "control/rpc/dispatcher.h"
+#include "control/settings/registry.h"
+#include "control/state/state_tree.h"
+
+namespace conclave::control {
+
+struct PhoneConfig {
+  std::string data_folder;
+  std::string version = "0.1.0";
+  std::string model = "Conclave";
+  int sample_rate = 48000;
+  AudioInventory inventory;
+};
+
+/// The control plane of one phone: settings, state, conference and the methods every door offers.
+/// Doors (web, local socket) only carry texts to handle().
+class Phone {
+ public:
+  /// `audio` and the rings may be null or unused where there is no sound card; they must outlive
+  /// this. `settings` too. `make_service` may be empty: then REST over HTTPS.
+  struct Parts {
+    Registry* settings = nullptr;
+    AudioPort* audio = nullptr;
+    AudioFrameRing* uplink = nullptr;
+    AudioFrameRing* downlink = nullptr;
+    std::unique_ptr<ServiceApi> service;  ///< tests
+    MediaCallFactory calls;               ///< tests
+  };
+  Phone(PhoneConfig config, Parts parts);
+  ~Phone();
+
+  StateTree& state() { return state_; }
+  Loop& loop() { return loop_; }
+  Sessions& sessions() { return sessions_; }
+  Accounts& accounts() { return accounts_; }
+  Registry& settings() { return *settings_; }
+  AudioPort* audio() { return audio_port_; }
+
+  /// Begins the timers and, where settings say so, joins by itself.
+  void start();
+  /// Leaves the conference, at most for `limit`; then nothing runs any more. Not from the loop.
+  void stop(std::chrono::milliseconds limit = std::chrono::milliseconds(2000));
+
+  /// Handles a JSON-RPC text on the control loop; `reply` is called there, with an empty text for
+  /// none. Any thread.
+  void handle(std::string text, RpcCaller caller, std::function<void(std::string)> reply);
+  void set_meter_sink(AudioControl::MeterSink sink);
+
+  /// Figures for /metrics in Prometheus' text format. Control loop.
+  std::string prometheus() const;
+  /// The phone's part of the report that `./run --report` makes. Control loop.
+  nlohmann::json report() const;
+  /// Methods with parameters and help.
+  nlohmann::json methods() const { return dispatcher_.describe(); }
+  /// Control loop.
+  Conference& conference() { return *conference_; }
+
+ private:
+  void add_call_methods();
+  void add_settings_methods();
+  void add_other_methods();
+  void settings_changed(std::span<const Key> keys);
+  void configure_service();
+  void tick();
+
+  PhoneConfig config_;
+  Registry* settings_;
+  AudioPort* audio_port_;
+  StateTree state_;
+  Accounts accounts_;
+  Sessions sessions_;
+  Dispatcher dispatcher_;
+  std::int64_t started_ns_ = SystemClock::now();
+  Loop loop_{"control"};
+  std::unique_ptr<RestClient> rest_;
+  std::unique_ptr<ServiceApi> service_;
+  RestServiceApi* rest_service_ = nullptr;
+  std::unique_ptr<AudioControl> audio_;
+  std::unique_ptr<Conference> conference_;
+  std::uint64_t ticks_ = 0;
+  bool stopped_ = false;
+};
+
+/// Makes and keeps the serial number of a machine that has none of its own.
+std::string ensure_serial_number(Registry& settings);
+
+}  // namespace conclave::control
