@@ -7,6 +7,7 @@
 
 #include "apps/conclave/command_result.h"
 #include "apps/conclave/process_command.h"
+#include "apps/conclave/room_command.h"
 
 namespace conclave::apps {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 using AddCommand = void (*)(CLI::App& app, int& exit_code);
 constexpr AddCommand kCommands[] = {
     add_process_command,
+    add_room_command,
 };
 
 void print_version(bool json) {

@@ -99,9 +99,10 @@ class Simulator::Impl {
   }
 
   Status prepare() {
-    auto fan_job = std::async(std::launch::async, [this] {
-      return parts.noise && scene.fan_dbfs > -200 ? make_fan(scene, shoebox)
-                                                  : Result<FrameBuffer>(FrameBuffer());
+    auto fan_job = std::async(std::launch::async, [this]() -> Status {
+      if (!parts.noise || scene.fan_dbfs <= -200) return {};
+      CONCLAVE_TRY(fan, make_fan(scene, shoebox));
+      return {};
     });
     auto talk_job = std::async(std::launch::async, [this] { return make_talk(scene); });
     std::vector<std::vector<Response>> responses;
@@ -122,8 +123,7 @@ class Simulator::Impl {
     for (std::size_t s = 0; s < responses.size(); ++s)
       convolver->set_filter(static_cast<int>(s), convolver->make_filter(responses[s]));
     CONCLAVE_TRY(talk, talk_job.get());
-    CONCLAVE_TRY(fan, fan_job.get());
-    return {};
+    return fan_job.get();
   }
 
   void add_talkers() noexcept {
