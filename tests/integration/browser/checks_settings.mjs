@@ -27,17 +27,28 @@ export async function check_settings({ report, shot }, page) {
     must((await page.locator('.row input').count()) === 1, 'no field');
     must((await page.locator('.row .marks .chip').count()) >= 1, 'no layer');
   });
-  await report.check('a changed value is applied, and set back', async () => {
+  await report.check('a changed value is applied, and taken back', async () => {
     await page.fill('#search', 'Network.Services.SSHEnabled');
     const box = page.locator('.row input[type=checkbox]');
-    const before = await box.isChecked();
-    for (const wanted of [!before, before]) {
-      await box.setChecked(wanted);
+    const take_back = page.locator('.row .link-button');
+    const apply = async () => {
       await page.click('.apply-bar .primary');
       await page.waitForSelector('.notice.good', { timeout: 10_000 });
-      await until(async () => (await box.isChecked()) === wanted, 3000, 'the value did not stay');
       await page.click('.notice.good button');
+    };
+    if ((await take_back.count()) > 0) {
+      await take_back.click();
+      await apply();
     }
+    const before = await box.isChecked();
+    await box.setChecked(!before);
+    await apply();
+    await until(async () => (await take_back.count()) === 1, 3000, 'the layer is not this one');
+    must((await box.isChecked()) === !before, 'the value did not stay');
+    await take_back.click();
+    await apply();
+    await until(async () => (await take_back.count()) === 0, 3000, 'the layer did not change');
+    must((await box.isChecked()) === before, 'the old value did not come back');
   });
   await report.check('a value the phone refuses is marked at its field', async () => {
     await page.fill('#search', 'Dvms.Server.Address');

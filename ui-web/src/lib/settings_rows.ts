@@ -11,7 +11,10 @@ export interface SettingRow {
   kind: FieldKind;
   /** What is in the field: 'true'/'false', a number's text, lines of a list … */
   value: string;
-  fallback: string | undefined;
+  /** The factory's value in the same form. */
+  fallback: string;
+  /** A secret that has a value, which is never shown. */
+  is_set: boolean;
   layer: string;
   locked: boolean;
   unit: string;
@@ -56,7 +59,8 @@ function row_of(fields: Fields): SettingRow | undefined {
     title: string_of(fields.title) || name,
     kind,
     value: kind === 'secret' ? '' : text_of(fields.value),
-    fallback: fields.default === undefined ? undefined : text_of(fields.default),
+    fallback: text_of(fields.default),
+    is_set: fields.set === true,
     layer: string_of(fields.layer),
     locked,
     unit: string_of(fields.unit),

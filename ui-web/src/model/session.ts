@@ -55,6 +55,16 @@ export async function check_session(): Promise<void> {
   session.value = { kind: 'signed_out', ended: false };
 }
 
+/** After something changed that the session tells of, such as the password. */
+export async function refresh_session(): Promise<void> {
+  try {
+    const response = await fetch('/api/v1/session', { cache: 'no-store' });
+    if (response.ok) session.value = { kind: 'signed_in', session: as_session(await json_of(response)) };
+  } catch {
+    // What is known stays.
+  }
+}
+
 /** False only when the phone says so; an unreachable phone may still know us. */
 export async function session_is_alive(): Promise<boolean> {
   try {

@@ -57,6 +57,8 @@ export interface Quality {
   rx_packets?: number;
   lost?: number;
   loss_percent?: number;
+  /** What the other end misses of what this phone sends. */
+  remote_loss_percent?: number;
   jitter_ms?: number;
   rtt_ms?: number;
   delay_ms?: number;

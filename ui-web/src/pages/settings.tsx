@@ -9,6 +9,7 @@ import {
   type SettingRow,
 } from '../lib/settings_rows';
 import { as_catalogue_error, linked, rpc } from '../model/phone';
+import { refresh_session } from '../model/session';
 import type { CatalogueError } from '../model/tree';
 import { RpcError } from '../protocol/json_rpc';
 import type { Json } from '../protocol/merge_patch';
@@ -17,7 +18,8 @@ import { ErrorNotice, Notice } from '../parts/notice';
 import { SettingField } from '../parts/setting_field';
 import { text } from '../text';
 
-type Edits = Readonly<Record<string, string>>;
+/** New text of a field by the setting's name; null takes the local value away. */
+type Edits = Readonly<Record<string, string | null>>;
 type Problems = Readonly<Record<string, string>>;
 
 export function SettingsPage() {
@@ -45,7 +47,7 @@ export function SettingsPage() {
     if (is_linked && !rows) void load();
   }, [is_linked]);
 
-  function edit(row: SettingRow, value: string): void {
+  function edit(row: SettingRow, value: string | null): void {
     const { [row.name]: _old, ...others } = edits;
     set_edits(value === row.value ? others : { ...others, [row.name]: value });
     const { [row.name]: _told, ...other_problems } = problems;
@@ -58,9 +60,10 @@ export function SettingsPage() {
     const found: Record<string, string> = {};
     const values: Record<string, Json> = {};
     for (const row of changed) {
-      const problem = problem_of_field(row, edits[row.name]!);
+      const value = edits[row.name] ?? null;
+      const problem = value === null ? undefined : problem_of_field(row, value);
       if (problem) found[row.name] = problem;
-      values[row.name] = json_of_field(row, edits[row.name]!);
+      values[row.name] = value === null ? null : json_of_field(row, value);
     }
     if (Object.keys(found).length > 0) return refuse(found);
     set_busy(true);
@@ -69,7 +72,7 @@ export function SettingsPage() {
       set_edits({});
       set_problems({});
       set_outcome({ good: true, words: words.applied(changed.length) });
-      await load();
+      await Promise.all([load(), refresh_session()]);
     } catch (error) {
       const told = problems_of(error, values);
       if (Object.keys(told).length > 0) refuse(told);
@@ -197,7 +200,7 @@ interface GroupProps {
   on_toggle(): void;
   edits: Edits;
   problems: Problems;
-  on_edit(row: SettingRow, value: string): void;
+  on_edit(row: SettingRow, value: string | null): void;
 }
 
 function Group({ name, rows, open, on_toggle, edits, problems, on_edit }: GroupProps) {

@@ -46,8 +46,8 @@ export function CallPanel() {
         </div>
         <h1>{idle ? text.call.idle_lead : (title ?? text.call.untitled)}</h1>
         {!idle && <Facts />}
-        {in_call && <VolumeSlider on_problem={set_problem} />}
       </div>
+      {in_call && <VolumeSlider on_problem={set_problem} />}
       {!idle && <CallButtons on_problem={set_problem} />}
       {!in_call && !(state === 'idle') && (
         <div class="wide">

@@ -77,7 +77,7 @@ interface MeterProps {
 /** One row; drawn by hand at 20 Hz, so that the component tree rests. */
 function Meter({ name, pick }: MeterProps) {
   const row = useRef<HTMLDivElement>(null);
-  const cover = useRef<HTMLSpanElement>(null);
+  const bar = useRef<HTMLSpanElement>(null);
   const peak = useRef<HTMLSpanElement>(null);
   const value = useRef<HTMLSpanElement>(null);
   const clip = useRef<HTMLSpanElement>(null);
@@ -93,7 +93,7 @@ function Meter({ name, pick }: MeterProps) {
       if (!level) return;
       motion.update(level.rms_db, level.peak_db, now);
       const lit = share_of_bar(motion.bar_db);
-      cover.current!.style.transform = `scaleX(${(1 - lit).toFixed(4)})`;
+      bar.current!.style.clipPath = `inset(0 ${((1 - lit) * 100).toFixed(2)}% 0 0)`;
       peak.current!.style.transform = `translateX(${(share_of_bar(motion.peak_db) * 100).toFixed(2)}%)`;
       clip.current!.classList.toggle('on', motion.clipped);
       if (now - number_at >= kNumberEveryMs) {
@@ -127,7 +127,7 @@ function Meter({ name, pick }: MeterProps) {
         {name}
       </span>
       <span class="track">
-        <span class="cover" ref={cover} />
+        <span class="bar" ref={bar} />
         <span class="peak" ref={peak} />
       </span>
       <span class="value numeric" ref={value}>

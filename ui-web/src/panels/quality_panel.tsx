@@ -24,6 +24,7 @@ export function QualityPanel() {
     );
   }
   const loss = grade_loss(q.loss_percent);
+  const remote_loss = grade_loss(q.remote_loss_percent);
   const rtt = grade_rtt(q.rtt_ms);
   const jitter = grade_jitter(q.jitter_ms);
   const delay = grade_delay(q.delay_ms);
@@ -33,16 +34,24 @@ export function QualityPanel() {
     <Card
       heading={words.heading}
       span={4}
-      aside={<GradeChip grade={worst([loss, rtt, jitter, delay, mos])} />}
+      aside={<GradeChip grade={worst([loss, remote_loss, rtt, jitter, delay, mos])} />}
     >
       <dl class="figures">
         <Row term={words.mos} value={number(q.mos, 1)} grade={mos} hint={words.thresholds.mos} />
         <Row
-          term={words.loss}
+          term={q.remote_loss_percent === undefined ? words.loss : words.loss_here}
           value={`${number(q.loss_percent, 2)} ${text.unit.percent}`}
           grade={loss}
           hint={words.thresholds.loss}
         />
+        {q.remote_loss_percent !== undefined && (
+          <Row
+            term={words.remote_loss}
+            value={`${number(q.remote_loss_percent, 2)} ${text.unit.percent}`}
+            grade={remote_loss}
+            hint={words.thresholds.loss}
+          />
+        )}
         <Row
           term={words.rtt}
           value={`${number(q.rtt_ms)} ${ms}`}

@@ -163,6 +163,10 @@ function draw_microphones(
     outline();
     context.stroke();
     if (satellite) {
+      context.lineWidth = 3;
+      context.strokeStyle = colours.surface;
+      context.strokeText(mic.label ?? '', x, y + 16);
+      context.lineWidth = 1.5;
       context.fillStyle = colours.ink_soft;
       context.fillText(mic.label ?? '', x, y + 16);
     }

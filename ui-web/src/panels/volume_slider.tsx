@@ -7,7 +7,7 @@ import { SpeakerIcon } from '../parts/icons';
 import { text } from '../text';
 
 const kMinDb = -40;
-const kMaxDb = 0;
+const kMaxDb = 12;
 /** While a finger drags, one command in this time is enough for the ear. */
 const kEveryMs = 80;
 /** The phone's own value is shown again this long after the last move. */
@@ -47,7 +47,7 @@ export function VolumeSlider({ on_problem }: { on_problem(problem: CatalogueErro
   }
 
   if (from_phone === undefined && dragged === undefined) return null;
-  const db = dragged ?? from_phone ?? kMaxDb;
+  const db = dragged ?? from_phone ?? 0;
   const spoken = text.call.volume_value(number(db));
   return (
     <div class="volume">

@@ -5,19 +5,18 @@ import { LockIcon } from './icons';
 
 interface Props {
   row: SettingRow;
-  /** The text of the field when it was changed. */
-  edited: string | undefined;
+  /** The text of the field when it was changed; null when the local value is taken back. */
+  edited: string | null | undefined;
   problem: string | undefined;
-  on_edit(value: string): void;
+  on_edit(value: string | null): void;
 }
 
 export function SettingField({ row, edited, problem, on_edit }: Props) {
   const id = `setting-${row.name.replace(/\W+/g, '-')}`;
   const words = text.settings;
-  const shown = edited ?? row.value;
+  const shown = edited === null ? row.fallback : (edited ?? row.value);
   const several = row.kind === 'choices';
-  const can_reset =
-    !row.locked && row.kind !== 'secret' && row.fallback !== undefined && row.fallback !== shown;
+  const can_take_back = row.layer === 'local' && !row.locked && edited !== null;
   return (
     <div class={`row ${edited === undefined ? '' : 'changed'}`}>
       <div class="about">
@@ -58,16 +57,17 @@ export function SettingField({ row, edited, problem, on_edit }: Props) {
           {row.min !== undefined && row.max !== undefined && (
             <span class="numeric">{words.range(String(row.min), String(row.max))}</span>
           )}
-          {can_reset && (
+          {can_take_back && (
             <button
               type="button"
               class="link-button"
-              title={words.fallback(row.fallback || words.empty)}
-              onClick={() => on_edit(row.fallback!)}
+              title={words.take_back_hint}
+              onClick={() => on_edit(null)}
             >
-              {words.to_default}
+              {words.take_back}
             </button>
           )}
+          {edited === null && <span>{words.taken_back}</span>}
         </div>
       </div>
     </div>
@@ -133,7 +133,7 @@ function Control({ id, row, value, invalid, on_edit }: ControlProps) {
           {...common}
           type="password"
           autocomplete="new-password"
-          placeholder={words.secret}
+          placeholder={row.is_set ? words.is_set : words.secret}
           value={value}
           onInput={(event) => on_edit(event.currentTarget.value)}
         />
