@@ -52,13 +52,13 @@ Status AudioThread::build() {
   CONCLAVE_TRY(engine_, Engine::create(config_.engine));
   const int ring_mics = engine_->ring_mics();
   const int satellites = engine_->satellites();
-  const bool all_in_ring = format.capture_channels == ring_mics + satellites;
-  if (format.capture_channels != ring_mics && !(all_in_ring && satellites_.empty())) {
+  const bool all_in_ring = satellites_.empty() && format.capture_channels == ring_mics + satellites;
+  if (format.capture_channels != ring_mics && !all_in_ring) {
     return Error{ring_->name() + " has " + channels(format.capture_channels) +
                  ", the profile's ring " + std::to_string(ring_mics) +
                  "; use the profile that belongs to this device"};
   }
-  if (!all_in_ring && static_cast<int>(satellites_.size()) > satellites) {
+  if (static_cast<int>(satellites_.size()) > satellites) {
     return Error{"the profile knows " + std::to_string(satellites) + " satellites, but " +
                  std::to_string(satellites_.size()) + " are connected; add them to the profile"};
   }
@@ -230,7 +230,7 @@ void AudioThread::read_satellites() noexcept {
   const int count = engine_->satellites();
   if (count == 0) return;
   const FrameView rows = capture_.view().rows(ring_mics, count);
-  if (satellites_.empty()) {
+  if (ring_->format().capture_channels > ring_mics) {
     for (int s = 0; s < count; ++s) satellite_inputs_->push(s, rows.rows(s, 1));
   }
   for (std::size_t i = 0; i < satellites_.size(); ++i) {

@@ -25,10 +25,10 @@
 namespace conclave::engine {
 
 struct AudioThreadConfig {
-  EngineConfig engine;
-  int priority = 70;                     ///< SCHED_FIFO, where the system grants it
-  double recorder_seconds = 30.0;        ///< of the A/B recorder
-  std::optional<SeccompAction> seccomp;  ///< see restrict_audio_thread()
+  EngineConfig engine{};
+  int priority = 70;                       ///< SCHED_FIFO, where the system grants it
+  double recorder_seconds = 30.0;          ///< of the A/B recorder
+  std::optional<SeccompAction> seccomp{};  ///< see restrict_audio_thread()
 };
 
 /// Something that happened on the audio thread; `device` 0 is the ring, 1 + s satellite s.

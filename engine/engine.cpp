@@ -176,7 +176,8 @@ void Engine::measure(ConstFrameView capture, ConstFrameView playback,
                 : TrackMetrics{};
     }
     for (std::size_t s = 0; s < static_cast<std::size_t>(sats_); ++s) {
-      m.satellites[s].gain_db = 2.0F * power_to_db(mixer_->metrics().share[s + 1]);
+      const float share = mixer_->metrics().share[s + 1];
+      m.satellites[s].gain_db = power_to_db(share * share);
       m.satellites[s].synced = sats_usable_[s];
     }
   }

@@ -44,14 +44,14 @@ enum class Reference {
 };
 
 struct EngineConfig {
-  int sample_rate = 48000;  ///< 48000 or 16000
-  dsp::Geometry geometry;   ///< ring and satellites: as many microphones as capture channels
+  int sample_rate = 48000;   ///< 48000 or 16000
+  dsp::Geometry geometry{};  ///< ring and satellites: as many microphones as capture channels
   Chain chain = Chain::kFull;
   Reference reference = Reference::kPlayback;
-  bool raw_gain = false;          ///< no AGC and no limiter on what is sent
-  std::vector<std::string> taps;  ///< see TapPoint
-  int tap_frames = 64;            ///< capacity of a tap's ring
-  EngineParams params;            ///< to start with, without ramps
+  bool raw_gain = false;            ///< no AGC and no limiter on what is sent
+  std::vector<std::string> taps{};  ///< see TapPoint
+  int tap_frames = 64;              ///< capacity of a tap's ring
+  EngineParams params{};            ///< to start with, without ramps
 };
 
 /// The chain from microphones to what is sent, and from the far end to the loudspeaker: one

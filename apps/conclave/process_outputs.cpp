@@ -20,7 +20,8 @@ Status write_json(const std::string& path, const Json& json) {
   return file.finish();
 }
 
-double rounded(double value, double step) { return std::round(value / step) * step; }
+// To 1/100: what a level is worth, and short to read.
+double rounded(double value) { return std::round(value * 100.0) / 100.0; }
 
 }  // namespace
 
@@ -91,7 +92,7 @@ Status write_beams(const std::string& path, const engine::Engine& engine) {
 
 Status write_metrics(const std::string& path, const engine::Engine& engine,
                      const engine::EngineMetrics& m, const RunReport& report) {
-  const auto db = [](float value) { return rounded(static_cast<double>(value), 0.01); };
+  const auto db = [](float value) { return rounded(static_cast<double>(value)); };
   Json json;
   json["sample_rate"] = engine.sample_rate();
   json["latency_ms"] = 1000.0 * engine.latency_frames() / engine.sample_rate();
@@ -133,7 +134,7 @@ Status write_metrics(const std::string& path, const engine::Engine& engine,
                                     {"underruns", satellite.underruns}});
     }
   }
-  if (report.has_shadow) json["shadow_sum_error_db"] = rounded(report.shadow_sum_error_db, 0.1);
+  if (report.has_shadow) json["shadow_sum_error_db"] = rounded(report.shadow_sum_error_db);
   return write_json(path, json);
 }
 

@@ -10,10 +10,10 @@
 namespace conclave::drivers {
 
 struct FileDeviceConfig {
-  std::string capture_path;
-  AudioFileExpectation expected;  ///< 0 = as the file is
-  std::string playback_path;      ///< empty: what is played is dropped
-  int playback_channels = 0;      ///< with an empty playback_path: how many are pretended
+  std::string capture_path{};
+  AudioFileExpectation expected{};  ///< 0 = as the file is
+  std::string playback_path{};      ///< empty: what is played is dropped
+  int playback_channels = 0;        ///< with an empty playback_path: how many are pretended
 };
 
 /// A sound card made of files, as fast as it is asked: replaying a recording through the phone's
