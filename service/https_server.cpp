@@ -202,7 +202,7 @@ class LwsServer final : public HttpsServer {
       if (!has_length) return refusal(411, "length required");
       if (body_bytes > config_.max_body_bytes) return refusal(413, "body too long");
       const std::string type = header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
-      if (body_bytes > 0 && type.rfind("application/json", 0) != 0) {
+      if (body_bytes > 0 && type != "application/json" && type.rfind("application/json;", 0) != 0) {
         return refusal(415, "body must be application/json");
       }
     } else if (body_bytes > 0) {

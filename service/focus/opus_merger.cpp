@@ -19,6 +19,17 @@ constexpr std::int64_t kMostGraceNs = 60'000'000;
 // Beyond this the source has jumped and slots start again.
 constexpr std::int32_t kFarAhead = 48000;
 
+/// Samples at 48 kHz of a packet whose inner lengths agree, or -1.
+int samples_in(std::span<const std::uint8_t> payload) noexcept {
+  if (payload.empty()) return -1;
+  unsigned char toc = 0;
+  const unsigned char* frames[48];
+  opus_int16 sizes[48];
+  const int count = opus_packet_parse(payload.data(), static_cast<opus_int32>(payload.size()), &toc,
+                                      frames, sizes, nullptr);
+  return count > 0 ? count * opus_packet_get_samples_per_frame(payload.data(), 48000) : -1;
+}
+
 }  // namespace
 
 OpusMerger::OpusMerger(Emit emit)
@@ -42,9 +53,7 @@ void OpusMerger::align(std::uint32_t timestamp) noexcept {
 
 void OpusMerger::push(std::span<const std::uint8_t> payload, std::uint32_t timestamp,
                       std::int64_t now_ns, double jitter_ms) noexcept {
-  const auto size = static_cast<opus_int32>(payload.size());
-  const int samples =
-      payload.empty() ? -1 : opus_packet_get_nb_samples(payload.data(), size, 48000);
+  const int samples = samples_in(payload);
   if ((samples != static_cast<int>(kHalf) && samples != static_cast<int>(kSlot)) ||
       payload.size() > kMaxPayload) {
     ++counters_.unusable;
@@ -136,14 +145,8 @@ void OpusMerger::close_slot(std::int64_t now_ns) noexcept {
     ++fillers_in_row_;
   }
   if (size == 0) {
-    // A packet of one byte is a frame of no length.
-    const std::uint8_t toc = (first    ? halves_[0].data[0]
-                              : second ? halves_[1].data[0]
-                                       : last_toc_) &
-                             0xfc;
-    const std::span<const std::uint8_t> empty(&toc, 1);
-    size =
-        combine(first ? view(halves_[0]) : empty, !first && second ? view(halves_[1]) : empty, out);
+    const Half* kept = first ? &halves_[0] : second ? &halves_[1] : nullptr;
+    size = with_holes(kept == nullptr ? std::span<const std::uint8_t>() : view(*kept), first, out);
   }
   if (size > 0) {
     send({out.data(), size});
@@ -160,6 +163,29 @@ void OpusMerger::send(std::span<const std::uint8_t> payload) noexcept {
   emit_(payload, out_timestamp_);
   slot_start_ += kSlot;
   out_timestamp_ += kSlot;
+}
+
+std::size_t OpusMerger::with_holes(std::span<const std::uint8_t> kept, bool kept_first,
+                                   std::span<std::uint8_t> out) noexcept {
+  // A packet of one byte is one frame of no length.
+  const std::uint8_t toc = (kept.empty() ? last_toc_ : kept[0]) & 0xfc;
+  const auto frame = static_cast<std::uint32_t>(opus_packet_get_samples_per_frame(&toc, 48000));
+  OpusRepacketizer* r = repacketizer_.get();
+  opus_repacketizer_init(r);
+  bool ok = true;
+  if (kept_first && !kept.empty()) {
+    ok = opus_repacketizer_cat(r, kept.data(), static_cast<opus_int32>(kept.size())) == OPUS_OK;
+  }
+  for (std::uint32_t missing = kept.empty() ? kSlot : kHalf; ok && missing >= frame;
+       missing -= frame) {
+    ok = opus_repacketizer_cat(r, &toc, 1) == OPUS_OK;
+  }
+  if (ok && !kept_first && !kept.empty()) {
+    ok = opus_repacketizer_cat(r, kept.data(), static_cast<opus_int32>(kept.size())) == OPUS_OK;
+  }
+  const opus_int32 size =
+      ok ? opus_repacketizer_out(r, out.data(), static_cast<opus_int32>(out.size())) : 0;
+  return size > 0 ? static_cast<std::size_t>(size) : 0;
 }
 
 std::size_t OpusMerger::combine(std::span<const std::uint8_t> first,

@@ -70,6 +70,8 @@ class OpusMerger {
   void send(std::span<const std::uint8_t> payload) noexcept;
   std::size_t combine(std::span<const std::uint8_t> first, std::span<const std::uint8_t> second,
                       std::span<std::uint8_t> out) noexcept;
+  std::size_t with_holes(std::span<const std::uint8_t> kept, bool kept_first,
+                         std::span<std::uint8_t> out) noexcept;
 
   const Emit emit_;
   std::unique_ptr<OpusRepacketizer, void (*)(OpusRepacketizer*)> repacketizer_;
