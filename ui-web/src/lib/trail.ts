@@ -24,6 +24,10 @@ export class Trail {
   }
 }
 
+/** How far two directions are apart, 0 … 180. */
+export const apart = (a_deg: number, b_deg: number): number =>
+  Math.abs(((b_deg - a_deg + 540) % 360) - 180);
+
 /** Moves one angle towards another the short way round; share 0 … 1, result 0 … 360. */
 export function turn_towards(from_deg: number, to_deg: number, share: number): number {
   const way = ((to_deg - from_deg + 540) % 360) - 180;

@@ -153,7 +153,7 @@ function CallButtons({ on_problem }: { on_problem(problem: CatalogueError | unde
         {is_muted ? <MicOffIcon size={28} /> : <MicIcon size={28} />}
         <span class="words">
           <b>{text.call.mute}</b>
-          <small>{is_muted ? text.call.mute_state_on : text.call.mute_state_off}</small>
+          <small>{mute_words(is_muted, state)}</small>
         </span>
       </button>
       <button
@@ -169,6 +169,13 @@ function CallButtons({ on_problem }: { on_problem(problem: CatalogueError | unde
       </button>
     </div>
   );
+}
+
+/** Never claims what the page cannot know, or what is not true yet. */
+function mute_words(is_muted: boolean, state: string): string {
+  if (!linked.value) return text.call.mute_state_unknown;
+  if (state !== 'active') return text.call.mute_state_not_yet;
+  return is_muted ? text.call.mute_state_on : text.call.mute_state_off;
 }
 
 function is_typing(target: EventTarget | null): boolean {

@@ -13,7 +13,7 @@ const kNumberEveryMs = 200;
 /** Assistive technology is told more seldom still. */
 const kSpokenEveryMs = 1000;
 
-const kMarks = ['−70', '−60', '−50', '−40', '−30', '−20', '−10', '0'];
+const kMarks = ['−60', '−40', '−20', '0'];
 
 export function LevelsPanel() {
   const known = mics.value ?? {};

@@ -2,7 +2,7 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { share_of_bar } from '../lib/ballistics';
 import { degrees, number } from '../lib/format';
-import { Trail, turn_towards } from '../lib/trail';
+import { apart, Trail, turn_towards } from '../lib/trail';
 import { on_meters } from '../model/meters';
 import { mics } from '../model/phone';
 import type { Mic } from '../model/tree';
@@ -15,6 +15,8 @@ import { draw_talker_plot } from './talker_plot';
 const kTrailMs = 4000;
 const kWordsEveryMs = 250;
 const kActive = 0.3;
+/** Nobody walks further than this between two frames. */
+const kSamePersonDeg = 25;
 
 export function TalkerPanel() {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -40,7 +42,8 @@ export function TalkerPanel() {
 
     return on_meters((frame, now) => {
       // A new talker appears where he is; the same one glides.
-      const appears = shown_activity < 0.05;
+      const appears =
+        shown_activity < 0.05 || apart(shown_deg, frame.azimuth_deg) > kSamePersonDeg;
       shown_deg = appears ? frame.azimuth_deg : turn_towards(shown_deg, frame.azimuth_deg, 0.5);
       shown_activity += (frame.activity - shown_activity) * 0.4;
       if (shown_activity < 0.02) shown_activity = 0;

@@ -76,6 +76,8 @@ export const en = {
     unmute: 'Unmute',
     mute_state_on: 'Nobody hears you',
     mute_state_off: 'Room is heard',
+    mute_state_not_yet: 'Once connected',
+    mute_state_unknown: 'Not connected',
     mute_key: 'Key M',
     hang_up: 'Hang up',
     cancel: 'Cancel',
