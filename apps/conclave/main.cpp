@@ -6,6 +6,7 @@
 #include <string>
 
 #include "apps/conclave/command_result.h"
+#include "apps/conclave/demo_command.h"
 #include "apps/conclave/process_command.h"
 #include "apps/conclave/room_command.h"
 
@@ -16,6 +17,7 @@ using AddCommand = void (*)(CLI::App& app, int& exit_code);
 constexpr AddCommand kCommands[] = {
     add_process_command,
     add_room_command,
+    add_demo_command,
 };
 
 void print_version(bool json) {

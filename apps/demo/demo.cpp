@@ -168,6 +168,7 @@ Status Demo::run() {
   const bool terminal = isatty(STDOUT_FILENO) != 0 && !options_.quiet;
   while (!stop_) {
     const double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
+    seconds_in_call_ = elapsed;
     if (options_.headless) {
       if (elapsed >= options_.seconds) break;
       if (terminal) {

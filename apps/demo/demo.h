@@ -43,6 +43,7 @@ class Demo {
 
   const std::string& url() const { return url_; }
   double seconds_to_join() const { return seconds_to_join_; }
+  double seconds_in_call() const { return seconds_in_call_; }
   std::filesystem::path room_directory() const { return options_.data / "room"; }
   std::filesystem::path far_end_directory() const { return options_.data / "far-end"; }
   std::filesystem::path phone_report() const { return options_.data / "phone-report.json"; }
@@ -63,6 +64,7 @@ class Demo {
   nlohmann::json service_ready_;
   std::string url_;
   double seconds_to_join_ = 0.0;
+  double seconds_in_call_ = 0.0;
 };
 
 }  // namespace conclave::apps
