@@ -19,7 +19,7 @@ constexpr int kFilterTaps = 8;  // of the decimator, per factor
 constexpr float kMemorySeconds = 0.8F;
 constexpr int kSearchParts = 4;  // blocks for one search over all lags
 constexpr int kStableSearches = 6;
-constexpr float kClear = 7.0F;  // peak over rms that counts; chance reaches about 4.5
+constexpr float kClear = 10.0F;  // peak over rms that counts; other speech reaches 8, an echo 20
 constexpr float kAbsurd = 16.0F;
 
 /// Low-pass and every n-th sample.
@@ -193,7 +193,7 @@ class DelayEstimator::Impl {
     while (lag + 1 < lags && std::abs(c[lag + 1]) > std::abs(c[lag])) ++lag;
     const float clearness = best / rms;
     const float fresh = quiet_blocks_ < partitions_ ? 1.0F : 0.98F;
-    const float now = std::clamp((clearness - 4.5F) / 12.0F, 0.0F, 1.0F);
+    const float now = std::clamp((clearness - 6.0F) / 14.0F, 0.0F, 1.0F);
     metrics_.confidence =
         fresh < 1 ? metrics_.confidence * fresh : 0.7F * metrics_.confidence + 0.3F * now;
     if (clearness < kClear) {

@@ -15,10 +15,10 @@ namespace {
 constexpr float kAbsurd = 16.0F;   // +24 dBFS: no converter gives that
 constexpr float kSilence = 1e-9F;  // mean square, -90 dBFS
 constexpr float kMainProcessNoise = 1.0e-3F;
-constexpr float kShadowProcessNoise = 2.0e-2F;
+constexpr float kShadowProcessNoise = 0.1F;
 constexpr int kConstrained = 2;       // partitions per block
-constexpr int kChangeBlocks = 6;      // how long the shadow must be better
-constexpr float kChangeRatio = 0.5F;  // and by how much (power)
+constexpr int kChangeBlocks = 8;      // how long the shadow must be better
+constexpr float kChangeRatio = 0.6F;  // and by how much (power)
 constexpr int kDivergedBlocks = 20;
 
 /// Copies; what is not a sample becomes silence. Returns the energy.

@@ -51,8 +51,7 @@ class ResidualSuppressor::Impl {
         noise_next_(1, bins_),
         residual_(1, bins_),
         gain_(1, bins_),
-        work_(1, bins_),
-        cross_(1, bins_) {
+        work_(1, bins_) {
     block_seconds_ = static_cast<float>(config.hop) / static_cast<float>(config.sample_rate);
     const float hz_per_bin =
         static_cast<float>(config.sample_rate) / 2 / static_cast<float>(bins_ - 1);
@@ -76,7 +75,6 @@ class ResidualSuppressor::Impl {
     far_.clear();
     spread_.clear();
     residual_.clear();
-    cross_.clear();
     std::ranges::fill(leak_[0], 0.3F);
     std::ranges::fill(distortion_[0], 0.1F);
     std::ranges::fill(noise_[0], 0.0F);
@@ -142,7 +140,6 @@ class ResidualSuppressor::Impl {
       noise_blocks_ = 0;
     }
     spread_far();
-    far_level_ = far_sum;
     metrics_.far_active = far_sum > 1e-5F * static_cast<float>(bins_);
     active_ = metrics_.far_active ? 30 : std::max(0, active_ - 1);
   }
@@ -187,23 +184,23 @@ class ResidualSuppressor::Impl {
       const auto i = static_cast<std::size_t>(k);
       const float ratio =
           fast_log2((error_[0][i] + kTiny) / (residual_[0][i] + noise_[0][i])) * kDbPerOctave;
-      excess += std::clamp(ratio - 3.0F, 0.0F, 15.0F);
+      excess += std::clamp(ratio - 5.0F, 0.0F, 15.0F);
     }
     excess /= static_cast<float>(speech_to_ - speech_from_);
-    const float now = std::clamp((excess - 0.8F) / 2.0F, 0.0F, 1.0F);
+    const float now = std::clamp((excess - 1.0F) / 2.5F, 0.0F, 1.0F);
     near_ = now > near_ ? 0.3F * near_ + 0.7F * now : std::max(now, 0.85F * near_);
     metrics_.near_probability = near_;
   }
 
-  /// Quantile tracking in the log domain: falls faster than it rises, so that a near talker, who
-  /// only ever adds power, moves it little. The correction is shared between leakage and
+  /// Quantile tracking in the log domain, dB per second. It rises only while nobody near talks: a
+  /// near talker only ever adds power. The correction is shared between leakage and
   /// distortion by what each explains.
   void learn() noexcept {
     float leak_sum = 0;
     float residual_sum = 0;
     if (active_ > 0) learned_seconds_ += block_seconds_;
     const float early = learned_seconds_ < 1.0F ? 4.0F : 1.0F;
-    const float up = 8.0F * block_seconds_ * (1.0F - 0.9F * near_);
+    const float up = 32.0F * block_seconds_ * (1.0F - 0.95F * near_);
     const float down = 16.0F * block_seconds_ * early;
     for (int k = 0; k < bins_; ++k) {
       const auto i = static_cast<std::size_t>(k);
@@ -227,7 +224,7 @@ class ResidualSuppressor::Impl {
 
   void shape() noexcept {
     const float floor = std::pow(10.0F, -params_.max_reduction_db / 20);
-    const float over = params_.strength * params_.strength * (1.5F + 4.5F * (1 - near_));
+    const float over = params_.strength * params_.strength * (1.5F + 6.0F * (1 - near_));
     float* wish = work_.data();
     for (int k = 0; k < bins_; ++k) {
       const auto i = static_cast<std::size_t>(k);
@@ -257,13 +254,11 @@ class ResidualSuppressor::Impl {
   FrameBuffer residual_;
   FrameBuffer gain_;
   FrameBuffer work_;
-  SpectrumBuffer cross_;
   ResidualSuppressorParams params_;
   ResidualSuppressorMetrics metrics_;
   float block_seconds_ = 0.01F;
   float tail_ = 0;
   float near_ = 1;
-  float far_level_ = 0;
   float learned_seconds_ = 0;
   float enabled_ = 1;
   int speech_from_ = 1;
