@@ -56,6 +56,8 @@ class AlsaDevice::Impl {
   float fill = 0;
   int settled = 0;
 
+  int target() const noexcept { return std::max(0, lead - format.period_frames); }
+
   Status open() {
     if (has_capture) CONCLAVE_CHECK_STATUS(capture.open(capture_request));
     if (has_playback) CONCLAVE_CHECK_STATUS(playback.open(playback_request));
@@ -81,7 +83,7 @@ class AlsaDevice::Impl {
   int restart() noexcept {
     arrival_ns = 0;
     settled = 0;
-    fill = static_cast<float>(lead);
+    fill = static_cast<float>(target());
     if (has_capture) capture.drop();
     if (has_playback) playback.drop();
     int result = 0;
@@ -244,11 +246,12 @@ IoStatus AlsaDevice::write(ConstFrameView playback) noexcept {
   int skip = 0;
   if (self.has_capture && !self.linked) {
     // Two directions that were not started as one may lie wrong from the start or, on two clocks,
-    // drift apart. The queue just before a write must on average be `lead` long.
+    // drift apart. The queue just before a write must on average be what was queued at start
+    // less the hop that has been read since.
     const auto queued = static_cast<float>(self.playback.buffer_frames() - room);
     self.fill += kFillSmoothing * (queued - self.fill);
     if (++self.settled > kSettleHops) {
-      const int error = static_cast<int>(std::lround(self.fill)) - self.lead;
+      const int error = static_cast<int>(std::lround(self.fill)) - self.target();
       if (error > self.format.period_frames) {
         skip = std::min(error, frames);
       } else if (error < -self.format.period_frames * 3 / 5) {
@@ -258,7 +261,7 @@ IoStatus AlsaDevice::write(ConstFrameView playback) noexcept {
       if (skip > 0 || error < -self.format.period_frames * 3 / 5) {
         ++self.corrections;
         self.settled = 0;
-        self.fill = static_cast<float>(self.lead);
+        self.fill = static_cast<float>(self.target());
       }
     }
   }

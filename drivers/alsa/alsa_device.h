@@ -10,11 +10,12 @@
 namespace conclave::drivers {
 
 struct AlsaConfig {
-  std::string capture_pcm;   ///< ALSA name ("hw:1", "conclave_ring"); empty: no capture
-  std::string playback_pcm;  ///< may be the same card's; empty: no playback
-  AudioFormat format;        ///< channels of an unnamed direction are ignored
-  /// Samples kept queued for the loudspeaker when a hop is written; what the phone may be late by,
-  /// and latency. -1: (periods - 1) * period_frames.
+  std::string capture_pcm{};   ///< ALSA name ("hw:1", "conclave_ring"); empty: no capture
+  std::string playback_pcm{};  ///< may be the same card's; empty: no playback
+  AudioFormat format{};        ///< channels of an unnamed direction are ignored
+  /// Silence queued at start. A hop is written after a hop was read, so that lead - period_frames
+  /// are still queued then: the latency of playback, and what the phone may be late by.
+  /// -1: (periods - 1) * period_frames.
   int playback_lead_frames = -1;
 };
 
