@@ -246,9 +246,11 @@ IoStatus AlsaDevice::write(ConstFrameView playback) noexcept {
   int skip = 0;
   if (self.has_capture && !self.linked) {
     // Two directions that were not started as one may lie wrong from the start or, on two clocks,
-    // drift apart. The queue just before a write must on average be what was queued at start
-    // less the hop that has been read since.
-    const auto queued = static_cast<float>(self.playback.buffer_frames() - room);
+    // drift apart. What is queued for the loudspeaker and what waits to be read add up to what was
+    // queued at start less the hop in hand, however late this thread is.
+    const snd_pcm_sframes_t unread = self.capture.available();
+    if (unread < 0) return self.failed(unread);
+    const auto queued = static_cast<float>(self.playback.buffer_frames() - room + unread);
     self.fill += kFillSmoothing * (queued - self.fill);
     if (++self.settled > kSettleHops) {
       const int error = static_cast<int>(std::lround(self.fill)) - self.target();
