@@ -115,7 +115,8 @@ void Phone::add_settings_methods() {
 void Phone::add_other_methods() {
   dispatcher_.add("errors.list", {}, "All error messages with cause and remedy.",
                   [](const Json&, const RpcCaller&) -> RpcResult { return error_list(); });
-  dispatcher_.add("state.get", {}, "The whole state.",
+  // A WebSocket answers this itself, with the revision of that client's own messages.
+  dispatcher_.add("state.resync", {}, "The whole state.",
                   [this](const Json&, const RpcCaller&) -> RpcResult {
                     const auto now = state_.snapshot();
                     return Json{{"rev", now->revision}, {"state", now->state}};
