@@ -119,14 +119,16 @@ Status Leg::connect(const media::MediaPeer& peer, std::int64_t now_ns) {
 }
 
 void Leg::set_bridge_port(std::uint16_t port) {
+  bridged_ = false;
+  // Never disconnected when the mixer goes: the kernel would take the port away, which it chose.
+  if (port == 0) return;
   sockaddr_in address{};
-  address.sin_family = port != 0 ? AF_INET : AF_UNSPEC;
+  address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(port);
   // Connected, the socket takes packets of the mixer alone; what strangers put in before is thrown
   // away.
-  bridged_ = ::connect(bridge_fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-             port != 0;
+  bridged_ = ::connect(bridge_fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   std::uint8_t dropped[1];
   for (int i = 0; i < 1000 && recv(bridge_fd_, dropped, sizeof dropped, MSG_DONTWAIT) >= 0; ++i) {
   }

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+// Participants call a real service with a real Janus: REST, SIP over TLS, SRTP, the mix and back.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <numbers>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "apps/far_end/participant.h"
+#include "base/clock.h"
+#include "service/service.h"
+
+namespace conclave::service {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr int kFrame = 480;
+constexpr std::int64_t kMs = 1'000'000;
+
+/// A participant with a mouth that makes a tone and ears that remember.
+class Person {
+ public:
+  Person(const Service& service, const std::string& passcode, const std::string& name) {
+    apps::ParticipantConfig config;
+    config.rest = service.rest_address();
+    config.ca_file = service.ca_file();
+    config.passcode = passcode;
+    config.name = name;
+    config.serial = name;
+    auto joined = apps::Participant::join(config);
+    EXPECT_TRUE(joined.ok()) << joined.error().message;
+    if (!joined) return;
+    participant = std::move(*joined);
+    thread_ = std::thread([this] { live(); });
+  }
+  ~Person() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  /// The tone from the next frame on; 0: silence. Returns when that frame's first sample is due.
+  void say(double hz, double amplitude = 0.1) {
+    amplitude_ = amplitude;
+    hz_ = hz;
+  }
+  const std::string& id() const { return participant->place().participant.id; }
+
+  /// What was heard in [from, to).
+  std::vector<float> heard(std::int64_t from_ns, std::int64_t to_ns) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<float> out;
+    for (std::size_t i = 0; i < times_.size(); ++i) {
+      if (times_[i] < from_ns || times_[i] >= to_ns) continue;
+      out.insert(out.end(), sound_.begin() + static_cast<std::ptrdiff_t>(i * kFrame),
+                 sound_.begin() + static_cast<std::ptrdiff_t>((i + 1) * kFrame));
+    }
+    return out;
+  }
+  std::int64_t spoke_at() const { return spoke_at_; }
+
+  std::unique_ptr<apps::Participant> participant;
+
+ private:
+  void live() {
+    std::int64_t next = SystemClock::now();
+    double phase = 0;
+    bool speaking = false;
+    std::uint64_t index = 0;
+    while (!stop_) {
+      next += 10 * kMs;
+      std::this_thread::sleep_for(std::chrono::nanoseconds(next - SystemClock::now()));
+      AudioFrame frame;
+      frame.samples = kFrame;
+      frame.index = index++;
+      frame.time_ns = next;
+      const double hz = hz_;
+      if (hz > 0 && !speaking) spoke_at_ = next - 10 * kMs;
+      speaking = hz > 0;
+      for (int i = 0; i < kFrame; ++i) {
+        frame.data[static_cast<std::size_t>(i)] =
+            hz > 0 ? static_cast<float>(amplitude_ * std::sin(phase)) : 0.0f;
+        phase += 2 * std::numbers::pi * hz / 48000;
+      }
+      participant->uplink().try_push(frame);
+      AudioFrame in;
+      if (!participant->downlink().try_pop(in)) in = AudioFrame{};
+      const std::lock_guard lock(mutex_);
+      times_.push_back(next);
+      sound_.insert(sound_.end(), in.data.begin(), in.data.begin() + kFrame);
+    }
+  }
+
+  std::atomic<bool> stop_{false};
+  std::atomic<double> hz_{0};
+  std::atomic<double> amplitude_{0.1};
+  std::atomic<std::int64_t> spoke_at_{0};
+  mutable std::mutex mutex_;
+  std::vector<std::int64_t> times_;
+  std::vector<float> sound_;
+  std::thread thread_;
+};
+
+double rms_db(const std::vector<float>& sound) {
+  double energy = 0;
+  for (const float s : sound) energy += double{s} * s;
+  return sound.empty() ? -120 : 10 * std::log10(energy / static_cast<double>(sound.size()) + 1e-12);
+}
+
+/// Level of one frequency (Goertzel over whole blocks of 10 ms, so phase jumps do not matter).
+double tone_db(const std::vector<float>& sound, double hz) {
+  double power = 0;
+  int blocks = 0;
+  for (std::size_t b = 0; b + kFrame <= sound.size(); b += kFrame, ++blocks) {
+    double re = 0;
+    double im = 0;
+    for (int i = 0; i < kFrame; ++i) {
+      const double angle = 2 * std::numbers::pi * hz * i / 48000;
+      re += sound[b + static_cast<std::size_t>(i)] * std::cos(angle);
+      im += sound[b + static_cast<std::size_t>(i)] * std::sin(angle);
+    }
+    power += 2 * (re * re + im * im) / (double{kFrame} * kFrame);
+  }
+  return blocks == 0 ? -120 : 10 * std::log10(power / blocks + 1e-12);
+}
+
+bool eventually(const std::function<bool()>& what, std::chrono::milliseconds within) {
+  const auto end = std::chrono::steady_clock::now() + within;
+  while (std::chrono::steady_clock::now() < end) {
+    if (what()) return true;
+    std::this_thread::sleep_for(20ms);
+  }
+  return what();
+}
+
+struct Calls : testing::Test {
+  std::string folder;
+  std::unique_ptr<Service> service;
+
+  void SetUp() override {
+    char name[] = "/tmp/conclave-calls-XXXXXX";
+    ASSERT_NE(mkdtemp(name), nullptr);
+    folder = name;
+    ServiceConfig config;
+    config.data = folder;
+    config.silent_after_s = 3;
+    auto started = Service::start(config);
+    ASSERT_TRUE(started.ok()) << started.error().message;
+    service = std::move(*started);
+  }
+  void TearDown() override {
+    service.reset();
+    std::filesystem::remove_all(folder);
+  }
+  static std::vector<float> listen(const Person& who, std::chrono::milliseconds length) {
+    const std::int64_t from = SystemClock::now();
+    std::this_thread::sleep_for(length + 20ms);
+    return who.heard(from, from + length.count() * kMs);
+  }
+};
+
+TEST_F(Calls, F110_F119_two_participants_hear_each_other_at_the_right_level) {
+  Person anna(*service, "246810", "anna");
+  Person bo(*service, "135790", "bo");
+  ASSERT_TRUE(anna.participant && bo.participant);
+  EXPECT_EQ(anna.participant->place().participant.role, protocol::Role::kChairperson);
+  EXPECT_EQ(bo.participant->place().participant.role, protocol::Role::kParticipant);
+  anna.say(1000);
+  bo.say(400);
+  std::this_thread::sleep_for(1500ms);
+  const auto at_bo = listen(bo, 2000ms);
+  const auto at_anna = listen(anna, 2000ms);
+  EXPECT_NEAR(tone_db(at_bo, 1000), -23.0, 1.5);  // 0.1 peak
+  EXPECT_NEAR(tone_db(at_anna, 400), -23.0, 1.5);
+  EXPECT_LT(tone_db(at_bo, 400), -60.0);  // nobody hears himself
+  EXPECT_NEAR(rms_db(at_bo), -23.0, 1.5);
+  const auto stats = bo.participant->stats();
+  EXPECT_TRUE(stats.secured);
+  EXPECT_EQ(stats.rx_lost, 0u);
+  EXPECT_EQ(stats.srtp_failures, 0u);
+  EXPECT_GT(stats.rtcp_rx, 0u);
+  EXPECT_GE(stats.rtt_ms, 0);  // RTCP is answered
+  const auto leg = service->leg_stats(bo.id());
+  EXPECT_EQ(leg.lost, 0u);
+  EXPECT_EQ(leg.rejected, 0u);
+  EXPECT_NEAR(static_cast<double>(leg.to_bridge) * 2, static_cast<double>(leg.from_phone), 8.0);
+}
+
+TEST_F(Calls, mouth_to_ear_through_the_service) {
+  Person anna(*service, "246810", "anna");
+  Person bo(*service, "135790", "bo");
+  ASSERT_TRUE(anna.participant && bo.participant);
+  std::this_thread::sleep_for(1500ms);
+  std::vector<double> delays;
+  for (int i = 0; i < 8; ++i) {
+    anna.say(1000, 0.3);
+    std::this_thread::sleep_for(600ms);
+    const std::int64_t spoke = anna.spoke_at();
+    anna.say(0);
+    const auto sound = bo.heard(spoke, spoke + 500 * kMs);
+    // The frame grid of the two differs by less than a frame, which the detection tolerates.
+    std::size_t onset = sound.size();
+    for (std::size_t k = 0; k < sound.size(); ++k) {
+      if (std::abs(sound[k]) > 0.05f) {
+        onset = k;
+        break;
+      }
+    }
+    ASSERT_LT(onset, sound.size()) << "burst " << i << " was not heard";
+    delays.push_back(static_cast<double>(onset) / 48.0);
+    std::this_thread::sleep_for(400ms + std::chrono::milliseconds(i * 3));
+  }
+  std::sort(delays.begin(), delays.end());
+  std::printf("mouth to ear: min %.1f median %.1f max %.1f ms\n", delays.front(),
+              delays[delays.size() / 2], delays.back());
+  RecordProperty("median_ms", std::to_string(delays[delays.size() / 2]));
+  EXPECT_LT(delays[delays.size() / 2], 150.0);
+}
+
+TEST_F(Calls, F114_a_muted_line_is_silent_for_others) {
+  Person anna(*service, "246810", "anna");
+  Person bo(*service, "135790", "bo");
+  ASSERT_TRUE(anna.participant && bo.participant);
+  anna.say(1000);
+  std::this_thread::sleep_for(1500ms);
+  EXPECT_GT(tone_db(listen(bo, 500ms), 1000), -26.0);
+  auto& rest = anna.participant->rest();
+  ASSERT_TRUE(rest.mute("project-room", anna.id(), true).ok());
+  std::this_thread::sleep_for(400ms);
+  EXPECT_LT(rms_db(listen(bo, 700ms)), -60.0);
+  EXPECT_TRUE(rest.roster("project-room")->participants.at(anna.id()).muted);
+  ASSERT_TRUE(rest.mute("project-room", anna.id(), false).ok());
+  EXPECT_TRUE(eventually([&] { return tone_db(listen(bo, 200ms), 1000) > -26.0; }, 1500ms));
+}
+
+TEST_F(Calls, roster_follows_talking_and_hanging_up) {
+  Person anna(*service, "246810", "anna");
+  auto bo = std::make_unique<Person>(*service, "135790", "bo");
+  ASSERT_TRUE(anna.participant && bo->participant);
+  auto& rest = anna.participant->rest();
+  const std::string bo_id = bo->id();
+  EXPECT_TRUE(
+      eventually([&] { return rest.roster("project-room")->participants.size() == 2; }, 1000ms));
+  const auto quiet = rest.roster("project-room");
+  EXPECT_FALSE(quiet->participants.at(bo_id).talking);
+  bo->say(500, 0.2);
+  const auto talking = rest.poll_roster("project-room", quiet->revision, 5);
+  ASSERT_TRUE(talking.ok()) << talking.error().message;
+  EXPECT_TRUE(talking->participants.at(bo_id).talking);
+  bo->say(0);
+  const auto silent = rest.poll_roster("project-room", talking->revision, 5);
+  ASSERT_TRUE(silent.ok());
+  EXPECT_FALSE(silent->participants.at(bo_id).talking);
+  bo.reset();  // BYE
+  const auto alone = rest.poll_roster("project-room", silent->revision, 5);
+  ASSERT_TRUE(alone.ok());
+  EXPECT_EQ(alone->participants.count(bo_id), 0u);
+}
+
+TEST_F(Calls, F112_the_chairperson_ejects) {
+  Person anna(*service, "246810", "anna");
+  Person bo(*service, "135790", "bo");
+  ASSERT_TRUE(anna.participant && bo.participant);
+  EXPECT_FALSE(bo.participant->rest().leave("project-room", anna.id()).ok());
+  EXPECT_TRUE(anna.participant->rest().leave("project-room", bo.id()).ok());
+  EXPECT_TRUE(eventually([&] { return bo.participant->ended(); }, 2000ms));
+  EXPECT_FALSE(anna.participant->ended());
+}
+
+TEST_F(Calls, F121_a_call_without_valid_credentials_is_refused) {
+  apps::RestClient rest(service->rest_address(), service->ca_file());
+  ASSERT_TRUE(rest.login({"thief", "", "", ""}).ok());
+  std::mutex mutex;
+  int code = 0;
+  const std::string sip_folder = folder + "/thief";
+  media::SignallingConfig config;
+  config.bind_address = "127.0.0.1";
+  config.folder = sip_folder;
+  config.ca_file = service->ca_file();
+  auto signalling = media::create_signalling(config, [&](const media::SignallingEvent& e) {
+    const std::lock_guard lock(mutex);
+    if (e.kind == media::SignallingEvent::Kind::kEnded) code = e.code;
+    if (e.kind == media::SignallingEvent::Kind::kAnswered) code = 200;
+  });
+  ASSERT_TRUE(signalling.ok()) << signalling.error().message;
+  media::LocalMedia local;
+  local.address = "127.0.0.1";
+  local.port = 40000;
+  for (const std::string header : {"", "p0;guess", ";;;"}) {
+    code = 0;
+    media::SipInvite invite;
+    invite.target =
+        "sip:project-room@127.0.0.1:" + std::to_string(service->sip_port()) + ";transport=tls";
+    invite.offer = *media::make_offer(local);
+    if (!header.empty()) invite.headers.push_back({"X-Conclave-Participant", header});
+    ASSERT_TRUE((*signalling)->invite(invite).ok());
+    EXPECT_TRUE(eventually(
+        [&] {
+          const std::lock_guard lock(mutex);
+          return code != 0;
+        },
+        5000ms));
+    EXPECT_EQ(code, 403) << header;
+  }
+}
+
+TEST_F(Calls, the_call_goes_on_when_the_mixer_is_killed) {
+  Person anna(*service, "246810", "anna");
+  Person bo(*service, "135790", "bo");
+  ASSERT_TRUE(anna.participant && bo.participant);
+  anna.say(1000);
+  std::this_thread::sleep_for(1500ms);
+  ASSERT_GT(tone_db(listen(bo, 300ms), 1000), -26.0);
+  const int first = service->bridge_status().pid;
+  ASSERT_GT(first, 1);
+  ASSERT_EQ(kill(first, SIGKILL), 0);
+  const std::int64_t killed = SystemClock::now();
+  std::this_thread::sleep_for(200ms);
+  EXPECT_TRUE(eventually([&] { return tone_db(listen(bo, 100ms), 1000) > -26.0; }, 4000ms));
+  const double gap_ms = static_cast<double>(SystemClock::now() - killed) / 1e6;
+  std::printf("heard again %.0f ms after the mixer was killed\n", gap_ms);
+  EXPECT_LT(gap_ms, 2000.0);
+  EXPECT_NE(service->bridge_status().pid, first);
+  EXPECT_EQ(service->bridge_status().restarts, 1);
+  EXPECT_FALSE(anna.participant->ended());
+  EXPECT_FALSE(bo.participant->ended());
+  EXPECT_NEAR(tone_db(listen(bo, 1000ms), 1000), -23.0, 1.5);
+}
+
+TEST_F(Calls, a_mixer_that_hangs_is_replaced) {
+  Person anna(*service, "246810", "anna");
+  Person bo(*service, "135790", "bo");
+  ASSERT_TRUE(anna.participant && bo.participant);
+  anna.say(1000);
+  std::this_thread::sleep_for(1000ms);
+  const int first = service->bridge_status().pid;
+  ASSERT_EQ(kill(first, SIGSTOP), 0);
+  EXPECT_TRUE(eventually([&] { return service->bridge_status().restarts == 1; }, 8000ms));
+  EXPECT_TRUE(eventually([&] { return tone_db(listen(bo, 100ms), 1000) > -26.0; }, 3000ms));
+}
+
+TEST_F(Calls, janus_ends_with_the_service) {
+  const int pid = service->bridge_status().pid;
+  ASSERT_EQ(kill(pid, 0), 0);
+  service.reset();
+  EXPECT_NE(kill(pid, 0), 0);
+}
+
+}  // namespace
+}  // namespace conclave::service
