@@ -16,6 +16,7 @@
 #include "base/audio_frame.h"
 #include "base/log.h"
 #include "base/realtime.h"
+#include "control/door/door_client.h"
 #include "control/door/local_door.h"
 #include "control/phone/phone.h"
 #include "control/phone/wav.h"

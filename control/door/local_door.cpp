@@ -19,6 +19,8 @@
 #include <thread>
 #include <vector>
 
+#include "control/door/door_client.h"
+
 namespace conclave::control {
 namespace {
 
@@ -28,13 +30,6 @@ constexpr std::size_t kMaxClients = 8;
 
 Error failed(const std::string& what, const std::string& path) {
   return Error{what + " " + path + ": " + std::strerror(errno)};
-}
-
-bool fill_address(const std::string& path, sockaddr_un* address) {
-  address->sun_family = AF_UNIX;
-  if (path.size() >= sizeof address->sun_path) return false;
-  std::memcpy(address->sun_path, path.c_str(), path.size() + 1);
-  return true;
 }
 
 class Door final : public LocalDoor {
@@ -54,7 +49,7 @@ class Door final : public LocalDoor {
 
   Status start() {
     sockaddr_un address{};
-    if (!fill_address(path_, &address)) {
+    if (!local_door_address(path_, &address)) {
       return Error{"the path " + path_ + " is too long for a socket; choose a shorter data folder"};
     }
     ::unlink(path_.c_str());
@@ -199,43 +194,5 @@ void Door::body() {
 }
 
 }  // namespace
-
-std::string local_door_path(const std::string& data_folder) {
-  return data_folder + "/control.sock";
-}
-
-Result<std::unique_ptr<LocalDoor>> LocalDoor::open(const std::string& path, Phone& phone) {
-  auto door = std::make_unique<Door>(path, phone);
-  CONCLAVE_CHECK_STATUS(door->start());
-  return std::unique_ptr<LocalDoor>(std::move(door));
-}
-
-Result<std::string> ask_local_door(const std::string& path, const std::string& request,
-                                   int timeout_ms) {
-  sockaddr_un address{};
-  if (!fill_address(path, &address)) return Error{"the path " + path + " is too long for a socket"};
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    const Error error{"no phone answers at " + path + " (" + std::strerror(errno) +
-                      "); start it, or give its data folder by --data"};
-    if (fd >= 0) ::close(fd);
-    return error;
-  }
-  const timeval limit{timeout_ms / 1000, timeout_ms % 1000 * 1000};
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  const std::string line = request + "\n";
-  std::string answer;
-  bool ok = ::send(fd, line.data(), line.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(line.size());
-  std::array<char, 16384> buffer{};
-  while (ok && answer.find('\n') == std::string::npos) {
-    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    ok = n > 0;
-    if (ok) answer.append(buffer.data(), static_cast<std::size_t>(n));
-  }
-  ::close(fd);
-  if (!ok) return Error{"the phone gave no answer at " + path + "; look into its log"};
-  return answer.substr(0, answer.find('\n'));
-}
 
 }  // namespace conclave::control

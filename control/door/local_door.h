@@ -18,11 +18,4 @@ class LocalDoor {
   virtual ~LocalDoor() = default;  ///< closes and removes the socket
 };
 
-/// Name of the socket in a phone's data folder.
-std::string local_door_path(const std::string& data_folder);
-
-/// The other side: sends one request and gives the answer's text. Errors: no phone there.
-Result<std::string> ask_local_door(const std::string& path, const std::string& request,
-                                   int timeout_ms = 10000);
-
 }  // namespace conclave::control

@@ -20,6 +20,24 @@ const ErrorRow* find_error(std::string_view id) {
   return found == std::end(kRows) ? nullptr : found;
 }
 
+nlohmann::json errors_json() {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const ErrorRow& row : errors_catalogue()) {
+    nlohmann::json item{{"id", row.id},
+                        {"stage", row.stage},
+                        {"message", row.message},
+                        {"cause", row.cause},
+                        {"remedy", row.remedy},
+                        {"who", row.who},
+                        {"retryable", row.retryable}};
+    if (row.code != 0) item["code"] = row.code;
+    item["settings"] = nlohmann::json::array();
+    for (const std::string_view name : row.settings) item["settings"].push_back(name);
+    rows.push_back(std::move(item));
+  }
+  return rows;
+}
+
 nlohmann::json error_json(const Error& error) {
   nlohmann::json out = nlohmann::json::object();
   const ErrorRow* row = find_error(error.id);

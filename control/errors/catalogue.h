@@ -25,8 +25,11 @@ std::span<const ErrorRow> errors_catalogue();
 /// Null for an id that is not there.
 const ErrorRow* find_error(std::string_view id);
 
-/// {id, message, cause, remedy, code?, detail?}: what every surface shows. An Error without an id
-/// keeps its message; an id that is unknown is explained by the catalogue's entry for others.
+/// All rows as JSON, for errors.list and `conclave errors list --json`.
+nlohmann::json errors_json();
+
+/// {id, message, cause, remedy, who, stage, code?}: what every surface shows. An Error without an
+/// id keeps its message; an id that is unknown is explained by the catalogue's entry for others.
 nlohmann::json error_json(const Error& error);
 
 /// An Error with the catalogue's message; `detail` (already fit for people) is put in brackets.

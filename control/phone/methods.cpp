@@ -14,24 +14,6 @@ namespace {
 using Json = nlohmann::json;
 using Param = RpcParam;
 
-Json error_list() {
-  Json rows = Json::array();
-  for (const ErrorRow& row : errors_catalogue()) {
-    Json item{{"id", row.id},
-              {"stage", row.stage},
-              {"message", row.message},
-              {"cause", row.cause},
-              {"remedy", row.remedy},
-              {"who", row.who},
-              {"retryable", row.retryable}};
-    if (row.code != 0) item["code"] = row.code;
-    item["settings"] = Json::array();
-    for (const std::string_view name : row.settings) item["settings"].push_back(name);
-    rows.push_back(std::move(item));
-  }
-  return rows;
-}
-
 RpcFailure failure_of_outcome(const Registry::Outcome& outcome) {
   Json data = Json::object();
   std::string message;
@@ -114,7 +96,7 @@ void Phone::add_settings_methods() {
 
 void Phone::add_other_methods() {
   dispatcher_.add("errors.list", {}, "All error messages with cause and remedy.",
-                  [](const Json&, const RpcCaller&) -> RpcResult { return error_list(); });
+                  [](const Json&, const RpcCaller&) -> RpcResult { return errors_json(); });
   // A WebSocket answers this itself, with the revision of that client's own messages.
   dispatcher_.add("state.resync", {}, "The whole state.",
                   [this](const Json&, const RpcCaller&) -> RpcResult {
