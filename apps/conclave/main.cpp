@@ -6,18 +6,21 @@
 #include <string>
 
 #include "apps/conclave/command_result.h"
+#include "apps/conclave/ctl_command.h"
 #include "apps/conclave/demo_command.h"
+#include "apps/conclave/errors_command.h"
+#include "apps/conclave/far_end_command.h"
 #include "apps/conclave/process_command.h"
 #include "apps/conclave/room_command.h"
+#include "apps/conclave/settings_command.h"
 
 namespace conclave::apps {
 namespace {
 
 using AddCommand = void (*)(CLI::App& app, int& exit_code);
 constexpr AddCommand kCommands[] = {
-    add_process_command,
-    add_room_command,
-    add_demo_command,
+    add_process_command, add_room_command, add_ctl_command,     add_settings_command,
+    add_errors_command,  add_demo_command, add_far_end_command,
 };
 
 void print_version(bool json) {
