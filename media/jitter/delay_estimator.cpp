@@ -20,7 +20,7 @@ double DelayEstimator::update(std::int64_t timestamp48, std::int64_t arrival_ns)
     second_ = second;
     seconds_ = 1;
     minima_[0] = transit;
-    // Some jitter is expected until the network has shown itself; forgotten within a second.
+    // Some jitter is expected until the network has shown itself; forgotten within a second or two.
     for (std::size_t i = 0; i < 5; ++i) histogram_[i] = 0.2F;
   }
   for (; second_ < second; ++second_) {
@@ -42,7 +42,7 @@ double DelayEstimator::update(std::int64_t timestamp48, std::int64_t arrival_ns)
       std::clamp(late_ms / kBucketMs, 0.0, static_cast<double>(kBuckets - 1)));
   ++packets_;
   // The first packets weigh more, so that the estimate is of use after a fraction of a second.
-  const float forget = std::min(kForget, 1.0F - 1.0F / static_cast<float>(packets_ + 8));
+  const float forget = std::min(kForget, 1.0F - 1.0F / static_cast<float>(packets_ + 1));
   for (float& share : histogram_) share *= forget;
   histogram_[bucket] += 1.0F - forget;
   find_target();

@@ -7,9 +7,9 @@
 namespace conclave::media {
 namespace {
 
-constexpr double kMarginMs = 2.0;      // for the puller's own unpunctuality
-constexpr double kTooMuchMs = 6.0;     // above the target: take out
-constexpr double kTooLittleMs = 3.0;   // below it: put in
+constexpr double kMarginMs = 1.0;      // for the puller's own unpunctuality
+constexpr double kTooMuchMs = 10.5;    // above the target: a hop less will do
+constexpr double kTooLittleMs = 2.0;   // below it: a hop more is needed
 constexpr double kPauseLevel = 0.003;  // RMS, -50 dBFS
 constexpr std::int64_t kFarTicks = 48000 * 5;
 
@@ -22,8 +22,9 @@ JitterBuffer::JitterBuffer(const JitterConfig& config, PacketDecoder& decoder)
       hop_(rate_ / 100),
       scale_{rate_},
       slots_(kSlots),
-      // A packet of 120 ms on top of what is left and what time scaling puts in.
-      fifo_(static_cast<std::size_t>(rate_ / 1000 * 200)) {
+      // A packet of 120 ms on top of history, what is left and what time scaling puts in.
+      buffer_(static_cast<std::size_t>(rate_ / 1000 * 220)),
+      history_(scale_.longest()) {
   seen_.fill(-1);
 }
 
@@ -172,7 +173,7 @@ bool JitterBuffer::fetch_packet() noexcept {
   const std::int64_t gap = s->timestamp - decoded_end_;
   // A gap is first filled by concealment; 2.5 ms is what the codec can do at least.
   if (gap > concealing_ticks_ + kHop48 / 4) return false;
-  auto room = std::span(fifo_).subspan(static_cast<std::size_t>(fifo_length_));
+  auto room = fifo().subspan(static_cast<std::size_t>(fifo_length_));
   const std::size_t need =
       static_cast<std::size_t>(s->duration) * static_cast<std::size_t>(rate_) / 48000;
   if (room.size() < need) return false;
@@ -185,6 +186,7 @@ bool JitterBuffer::fetch_packet() noexcept {
   }
   settle_concealment(s->sequence);
   fifo_length_ += n;
+  last_duration_ = s->duration;
   decoded_end_ = s->timestamp + s->duration;
   next_sequence_ = s->sequence + 1;
   s->sequence = -1;
@@ -192,8 +194,8 @@ bool JitterBuffer::fetch_packet() noexcept {
 }
 
 void JitterBuffer::conceal() noexcept {
-  auto room = std::span(fifo_).subspan(static_cast<std::size_t>(fifo_length_),
-                                       static_cast<std::size_t>(hop_));
+  auto room =
+      fifo().subspan(static_cast<std::size_t>(fifo_length_), static_cast<std::size_t>(hop_));
   if (decoder_.conceal(room) != hop_) std::fill(room.begin(), room.end(), 0.0F);
   fifo_length_ += hop_;
   concealing_ticks_ += kHop48;
@@ -201,46 +203,76 @@ void JitterBuffer::conceal() noexcept {
   since_concealed_ = 0;
 }
 
+/// How much earlier than the frame's first sample the last packet for it must be here: what is left
+/// of a packet between two pulls is waiting that helps nobody.
+double JitterBuffer::waste_ms() const noexcept {
+  const int packet = last_duration_ * rate_ / 48000;
+  return packet >= hop_ ? to_ms(fifo_length_ % hop_)
+                        : to_ms(hop_ - packet + fifo_length_ % std::max(packet, 1));
+}
+
+bool JitterBuffer::alike(const TimeScale::Match& match, double off_ms) const noexcept {
+  // The longer it has been wanted and the farther off the delay is, the less alike it may be.
+  const double least = 0.9 - std::min(wanting_ms_ / 5000 + off_ms / 400, 0.5);
+  return match.lag > 0 && match.similarity >= least;
+}
+
+bool JitterBuffer::shorten(double excess_ms, double waste) noexcept {
+  // Up to the waste costs no safety, up to a hop more costs one.
+  const double most_ms = excess_ms > kTooMuchMs ? waste + 10 : waste;
+  const int wish = std::min(static_cast<int>(most_ms * rate_ / 1000), scale_.longest());
+  // Only packets that are here, and ten milliseconds must remain for this pull.
+  while (fifo_length_ < wish + std::max(scale_.overlap(), hop_) && fetch_packet()) {
+  }
+  const int most = std::min(wish, fifo_length_ - std::max(scale_.overlap(), hop_));
+  if (most < scale_.shortest()) return false;
+  const auto sound = fifo().first(static_cast<std::size_t>(fifo_length_));
+  int lag = most;
+  if (rms(sound.first(static_cast<std::size_t>(most + scale_.overlap()))) >
+      std::max(kPauseLevel, level_ * 0.1)) {
+    const auto match = scale_.find_period(sound, most);
+    if (!alike(match, std::max(excess_ms - kTooMuchMs, 0.0))) return false;
+    lag = match.lag;
+  }
+  const int before = fifo_length_;
+  fifo_length_ = scale_.remove(fifo(), fifo_length_, lag);
+  smooth_delay_ms_ -= to_ms(before - fifo_length_);
+  accelerated_ += to_ms(before - fifo_length_);
+  return true;
+}
+
+bool JitterBuffer::lengthen(double missing_ms, double waste) noexcept {
+  if (fifo_length_ < scale_.overlap()) return false;
+  const auto sound = fifo().first(static_cast<std::size_t>(fifo_length_));
+  const auto history = std::span<const float>(buffer_).first(static_cast<std::size_t>(history_));
+  int lag = std::max(static_cast<int>((10 - waste) * rate_ / 1000), scale_.shortest());
+  if (std::max(rms(sound.first(static_cast<std::size_t>(scale_.overlap()))), rms(history)) >
+      std::max(kPauseLevel, level_ * 0.1)) {
+    const auto match = scale_.find_repeat(history, sound);
+    if (!alike(match, 10 * missing_ms)) return false;
+    lag = match.lag;
+  }
+  const int before = fifo_length_;
+  fifo_length_ = scale_.insert(buffer_, history_, fifo_length_, lag);
+  smooth_delay_ms_ += to_ms(fifo_length_ - before);
+  expanded_ += to_ms(fifo_length_ - before);
+  return true;
+}
+
 void JitterBuffer::adapt(std::int64_t now_ns) noexcept {
   const double delay = current_delay_ms(now_ns);
   smooth_delay_ms_ = have_smooth_ ? smooth_delay_ms_ + (delay - smooth_delay_ms_) / 16 : delay;
   have_smooth_ = true;
-  const double excess = smooth_delay_ms_ - target_ms();
-  const bool shorten = excess > kTooMuchMs, lengthen = excess < -kTooLittleMs;
-  if (!shorten && !lengthen) {
+  const double waste = waste_ms();
+  const double excess = smooth_delay_ms_ - waste - target_ms();
+  const bool too_much = excess > kTooMuchMs || waste > 2.5, too_little = excess < -kTooLittleMs;
+  if (!too_much && !too_little) {
     wanting_ms_ = 0;
     return;
   }
   if (since_concealed_ < 3) return;
   wanting_ms_ += 10;
-
-  // Sound to work on: only packets that are here, nothing is made up for this.
-  const int wish = std::clamp(static_cast<int>(std::abs(excess) * rate_ / 1000), scale_.shortest(),
-                              scale_.longest());
-  while (shorten && fifo_length_ < wish + scale_.overlap() + hop_ && fetch_packet()) {
-  }
-  // Ten milliseconds must remain for this pull: the next packet may not be here yet.
-  const int keep = shorten ? std::max(scale_.overlap(), hop_) : scale_.overlap();
-  const int most = std::min(wish, fifo_length_ - keep);
-  if (most < scale_.shortest()) return;
-  const auto sound = std::span<const float>(fifo_.data(), static_cast<std::size_t>(fifo_length_));
-  const double loudness = rms(sound.first(static_cast<std::size_t>(most + scale_.overlap())));
-  int lag = most;
-  if (loudness > std::max(kPauseLevel, level_ * 0.1)) {
-    const auto match = scale_.find_period(sound, most);
-    // The longer it has been wanted and the more there is to do, the less alike it may be.
-    const double least = 0.9 - std::min(wanting_ms_ / 5000 + std::abs(excess) / 400, 0.5);
-    if (match.lag == 0 || match.similarity < least) return;
-    if (shorten && to_ms(match.lag) > excess + kTooLittleMs) return;
-    lag = match.lag;
-  }
-  const int before = fifo_length_;
-  fifo_length_ =
-      shorten ? scale_.remove(fifo_, fifo_length_, lag) : scale_.insert(fifo_, fifo_length_, lag);
-  const double change = to_ms(fifo_length_ - before);
-  smooth_delay_ms_ += change;
-  (shorten ? accelerated_ : expanded_) += std::abs(change);
-  if (change != 0) wanting_ms_ = 0;
+  if (too_little ? lengthen(-excess, waste) : shorten(excess, waste)) wanting_ms_ = 0;
 }
 
 JitterBuffer::Pulled JitterBuffer::pull(std::span<float> out, std::int64_t now_ns) noexcept {
@@ -277,9 +309,9 @@ JitterBuffer::Pulled JitterBuffer::pull(std::span<float> out, std::int64_t now_n
       concealed_ticks_ += kHop48;
     }
   }
-  std::copy_n(fifo_.begin(), hop, out.begin());
+  std::copy_n(fifo().begin(), hop, out.begin());
   fifo_length_ -= hop_;
-  std::copy_n(fifo_.begin() + hop_, fifo_length_, fifo_.begin());
+  std::copy_n(buffer_.begin() + hop_, history_ + fifo_length_, buffer_.begin());
   if (!made_up) {
     const double now = rms(out);
     if (now > kPauseLevel) level_ += (now - level_) / 64;

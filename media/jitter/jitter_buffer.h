@@ -91,6 +91,11 @@ class JitterBuffer {
   void conceal() noexcept;
   void settle_concealment(std::int64_t sequence) noexcept;
   void adapt(std::int64_t now_ns) noexcept;
+  bool shorten(double excess_ms, double waste_ms) noexcept;
+  bool lengthen(double missing_ms, double waste_ms) noexcept;
+  bool alike(const TimeScale::Match& match, double off_ms) const noexcept;
+  double waste_ms() const noexcept;
+  std::span<float> fifo() { return std::span(buffer_).subspan(static_cast<std::size_t>(history_)); }
   double target_ms() const noexcept;
   double current_delay_ms(std::int64_t now_ns) const noexcept;
   double to_ms(int samples) const { return samples * 1000.0 / rate_; }
@@ -114,8 +119,11 @@ class JitterBuffer {
   int concealing_ticks_ = 0;      // made up since then
   int concealing_hops_ = 0;
 
-  std::vector<float> fifo_;
+  // What was played last, for time scaling to repeat, then what comes.
+  std::vector<float> buffer_;
+  const int history_;
   int fifo_length_ = 0;
+  int last_duration_ = kHop48;
   double smooth_delay_ms_ = 0;
   bool have_smooth_ = false;
   double wanting_ms_ = 0;       // for how long a change has been wished and not found a place

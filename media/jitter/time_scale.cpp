@@ -66,6 +66,33 @@ TimeScale::Match TimeScale::find_period(std::span<const float> pcm, int most) co
   return match;
 }
 
+TimeScale::Match TimeScale::find_repeat(std::span<const float> history,
+                                        std::span<const float> sound) const noexcept {
+  const int window = overlap();
+  const int most = std::min(longest(), static_cast<int>(history.size()));
+  if (most < shortest() || static_cast<int>(sound.size()) < window) return {};
+  // The two side by side, so that a comparison may run over the joint.
+  std::array<float, 1024> joined{};
+  std::copy(history.end() - most, history.end(), joined.begin());
+  std::copy_n(sound.begin(), window, joined.begin() + most);
+  const float* comes = joined.data() + most;
+  Match match{0, -2};
+  // Every other lag will do at first: speech has little above 10 kHz that would tell.
+  const int step = sample_rate >= 32000 ? 4 : 1;
+  for (int lag = shortest(); lag <= most; lag += step) {
+    const double s = similarity(comes, comes - lag, window);
+    // Of one period and two, the one.
+    if (s > match.similarity + 0.01) match = {lag, s};
+  }
+  const int from = std::max(match.lag - step + 1, shortest());
+  const int to = std::min(match.lag + step - 1, most);
+  for (int lag = from; lag <= to; ++lag) {
+    const double s = similarity(comes, comes - lag, window);
+    if (s > match.similarity) match = {lag, s};
+  }
+  return match;
+}
+
 int TimeScale::remove(std::span<float> pcm, int length, int lag) const noexcept {
   const int window = overlap();
   if (lag <= 0 || lag + window > length) return length;
@@ -78,29 +105,19 @@ int TimeScale::remove(std::span<float> pcm, int length, int lag) const noexcept 
   return length - lag;
 }
 
-int TimeScale::insert(std::span<float> pcm, int length, int lag) const noexcept {
-  const int window = overlap();
-  if (lag <= 0 || lag + window > length || length + lag > static_cast<int>(pcm.size())) {
+int TimeScale::insert(std::span<float> buffer, int history, int length, int lag) const noexcept {
+  const int window = std::min(overlap(), lag);
+  if (lag <= 0 || lag > history || window > length ||
+      history + length + lag > static_cast<int>(buffer.size())) {
     return length;
   }
-  // x[0, lag), then x[lag, lag + window) fading into x[0, window), then x[window, ...).
-  std::copy_backward(pcm.begin() + window, pcm.begin() + length, pcm.begin() + length + lag);
-  // What was at [lag, lag + window) has moved where it lay behind `window`.
-  const auto original = [&](int i) {
-    return i < window ? pcm[static_cast<std::size_t>(i)] : pcm[static_cast<std::size_t>(i + lag)];
-  };
-  std::array<float, 256> joint{};
-  for (int i = 0; i < window; ++i) {
-    const float in = fade_in(i, window);
-    joint[static_cast<std::size_t>(i)] = original(lag + i) * (1 - in) + original(i) * in;
+  const auto begin = buffer.begin() + history;
+  std::copy_backward(begin, begin + length, begin + length + lag);
+  // What would have come fades into what came one period ago, which leads up to it again.
+  for (int i = 0; i < lag; ++i) {
+    const float in = i < window ? fade_in(i, window) : 1.0F;
+    *(begin + i) = *(begin + i + lag) * (1 - in) + *(begin + i - lag) * in;
   }
-  // Between the window and the joint the sound goes on as it was.
-  if (lag > window) {
-    for (int i = window; i < lag; ++i) {
-      pcm[static_cast<std::size_t>(i)] = pcm[static_cast<std::size_t>(i + lag)];
-    }
-  }
-  std::copy(joint.begin(), joint.begin() + window, pcm.begin() + lag);
   return length + lag;
 }
 
