@@ -13,6 +13,7 @@
 
 #include "apps/conclaved/engine_audio.h"
 #include "apps/conclaved/options.h"
+#include "apps/conclaved/silent_sound.h"
 #include "base/audio_frame.h"
 #include "base/log.h"
 #include "base/realtime.h"
@@ -135,6 +136,11 @@ Status run(const PhoneOptions& options) {
   AudioFrameRing uplink(kRingFrames);
   AudioFrameRing downlink(kRingFrames);
   CONCLAVE_TRY(std::unique_ptr<EngineAudio> audio, open_sound(options, settings, uplink, downlink));
+  std::unique_ptr<SilentSound> silence;
+  if (!audio) {
+    silence = std::make_unique<SilentSound>(
+        uplink, downlink, std::stoi(settings.get_text(Key::kAudioDeviceSampleRate)));
+  }
 
   control::PhoneConfig config;
   config.data_folder = options.data;
