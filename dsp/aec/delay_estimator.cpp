@@ -19,6 +19,8 @@ constexpr int kFilterTaps = 8;  // of the decimator, per factor
 constexpr float kMemorySeconds = 0.8F;
 constexpr int kSearchParts = 4;  // blocks for one search over all lags
 constexpr int kStableSearches = 6;
+constexpr int kStableJump = 20;
+constexpr int kNear = 8;         // lags at kRate that count as the same
 constexpr float kClear = 10.0F;  // peak over rms that counts; other speech reaches 8, an echo 20
 constexpr float kAbsurd = 16.0F;
 
@@ -200,9 +202,18 @@ class DelayEstimator::Impl {
       stable_ = 0;
       return;
     }
-    stable_ = std::abs(lag - candidate_) <= 8 ? stable_ + 1 : 0;
+    stable_ = std::abs(lag - candidate_) <= kNear ? stable_ + 1 : 0;
     candidate_ = lag;
     if (stable_ < kStableSearches) return;
+    // A long vowel repeats itself: another lag must beat the known one clearly and for long.
+    const int known = metrics_.delay_samples / factor_;
+    if (metrics_.locked && std::abs(lag - known) > kNear) {
+      float there = 0;
+      for (int i = std::max(0, known - kNear); i <= std::min(lags - 1, known + kNear); ++i) {
+        there = std::max(there, std::abs(c[i]));
+      }
+      if (best < 2.0F * there || stable_ < kStableJump) return;
+    }
     const int samples = lag * factor_;
     if (metrics_.locked && std::abs(samples - metrics_.delay_samples) > 16 * factor_) {
       ++metrics_.jumps;
