@@ -8,6 +8,8 @@ import { Card } from '../parts/card';
 import { text } from '../text';
 import type { Level, MeterFrame } from '../protocol/meter_frame';
 
+/** Below any microphone's own noise: digital silence, or nearly. */
+const kSilenceDb = -100;
 /** Digits that change more often than this cannot be read. */
 const kNumberEveryMs = 200;
 /** Assistive technology is told more seldom still. */
@@ -99,7 +101,7 @@ function Meter({ name, pick }: MeterProps) {
       if (now - number_at >= kNumberEveryMs) {
         number_at = now;
         value.current!.textContent =
-          level.rms_db <= -120 ? text.levels.floor : number(level.rms_db, 1);
+          level.rms_db <= kSilenceDb ? text.levels.floor : number(level.rms_db, 1);
       }
       if (now - spoken_at >= kSpokenEveryMs) {
         spoken_at = now;

@@ -22,7 +22,7 @@ export function PlayerControls({ player }: { player: AbPlayer }) {
     needle.current!.style.transform = `translateX(${(100 * now) / player.seconds}%)`;
     slider.current!.value = String(now);
     slider.current!.setAttribute('aria-valuetext', spoken(now, player.seconds));
-    clock.current!.textContent = `${duration(now * 1000)} / ${duration(player.seconds * 1000)}`;
+    clock.current!.textContent = `${duration(now * 1000)} / ${whole_length(player.seconds)}`;
   }
 
   useEffect(() => {
@@ -150,4 +150,7 @@ function Picture({ player, side, heard }: { player: AbPlayer; side: Side; heard:
 }
 
 const spoken = (now: number, all: number): string =>
-  text.player.position_text(duration(now * 1000), duration(all * 1000));
+  text.player.position_text(duration(now * 1000), whole_length(all));
+
+/** To the nearest second: the last block of a recording may be a moment short. */
+const whole_length = (seconds: number): string => duration(Math.round(seconds) * 1000);
