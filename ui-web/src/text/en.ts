@@ -218,7 +218,7 @@ export const en = {
     not_synced: 'not in step',
     drift: (ppm: string) => `${ppm} ppm`,
     latency: (ms: string) => `${ms} ms`,
-    gaps: (n: string) => `${n} gaps`,
+    gaps: (n: string) => (n === '1' ? '1 gap' : `${n} gaps`),
     cpu_budget: 'of 10 000 µs',
     all_well: 'All well',
     attention: 'Needs attention',
