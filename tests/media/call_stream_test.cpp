@@ -166,7 +166,7 @@ TEST_P(CallStreamShapes, rate_and_packet_length) {
   b.start();
   a.join();
   b.join();
-  EXPECT_NEAR(static_cast<double>(one->stats().tx_packets), 3000.0 / ptime, 40.0 / ptime);
+  EXPECT_NEAR(static_cast<double>(one->stats().tx_packets), 3000.0 / ptime, 200.0 / ptime);
   expect_tone(a, rate, 1000, -1);
   expect_tone(b, rate, 440, -1);
 }

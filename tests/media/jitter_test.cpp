@@ -114,7 +114,7 @@ struct Simulation {
     auto encoder = std::move(*SpeechEncoder::create(codec));
     auto decoder = std::move(*SpeechDecoder::create(rate));
     auto buffer = std::move(*JitterBuffer::create(config, *decoder));
-    const auto in = source(rate, seconds);
+    const auto in = source(rate, 2);
     const auto samples = static_cast<std::size_t>(rate / 1000 * packet_ms);
     // Encoded beforehand, delivered in order of arrival.
     struct Packet {
@@ -123,12 +123,17 @@ struct Simulation {
       std::size_t size;
     };
     std::multimap<std::int64_t, Packet> network;
-    for (int i = 0; (static_cast<std::size_t>(i) + 1) * samples <= in.size(); ++i) {
-      Packet p{{111, false, static_cast<std::uint16_t>(60000 + i),
-                static_cast<std::uint32_t>(4'294'000'000U + 48U * packet_ms * i), 1},
-               {},
-               0};
-      p.size = encoder->encode(std::span(in).subspan(i * samples, samples), p.data);
+    std::vector<Packet> encoded(in.size() / samples);
+    for (std::size_t i = 0; i < encoded.size(); ++i) {
+      encoded[i].size =
+          encoder->encode(std::span(in).subspan(i * samples, samples), encoded[i].data);
+    }
+    for (int i = 0; i * packet_ms < seconds * 1000; ++i) {
+      // The second of them again and again: by then the codec has settled.
+      const auto n = static_cast<std::size_t>(i), half = encoded.size() / 2;
+      Packet p = encoded[n < half ? n : half + n % half];
+      p.header = {111, false, static_cast<std::uint16_t>(60000 + i),
+                  static_cast<std::uint32_t>(4'294'000'000U + 48U * packet_ms * i), 1};
       const double delay = delay_ms(i);
       if (delay < 0) continue;
       const double sent = i * packet_ms * (1 - sender_ppm * 1e-6);
@@ -214,14 +219,6 @@ TEST_P(JitterBufferAtRates, clocks_may_differ_without_end) {
     Simulation s;
     std::tie(s.rate, s.packet_ms) = GetParam();
     s.seconds = 120;
-    s.source = [](int rate, double seconds) {
-      auto one = vowel(rate, 1);
-      std::vector<float> out;
-      while (out.size() < static_cast<std::size_t>(rate * seconds)) {
-        out.insert(out.end(), one.begin(), one.end());
-      }
-      return out;
-    };
     s.sender_ppm = ppm;
     s.puller_ppm = -ppm / 2;
     const auto r = s.run();
@@ -349,13 +346,15 @@ TEST(JitterBuffer, refuses_nonsense) {
 
 TEST(JitterBuffer, survives_any_order_of_anything) {
   auto opus = std::move(*SpeechDecoder::create(48000));
-  auto encoder = std::move(*SpeechEncoder::create({}));
+  SpeechEncoderConfig fast;
+  fast.complexity = 0;
+  auto encoder = std::move(*SpeechEncoder::create(fast));
   auto buffer = std::move(*JitterBuffer::create({}, *opus));
   std::mt19937 random(4);
   std::vector<std::uint8_t> packet(300);
   std::vector<float> pcm(480), out(480);
   std::int64_t now = 0;
-  for (int i = 0; i < 20000; ++i) {
+  for (int i = 0; i < 8000; ++i) {
     now += random() % (20 * kMs);
     RtpHeader header{111, false, static_cast<std::uint16_t>(i), static_cast<std::uint32_t>(480 * i),
                      1};
@@ -386,8 +385,8 @@ TEST(JitterBuffer, survives_any_order_of_anything) {
   for (int i = 0; i < 300; ++i, now += 10 * kMs) {
     packet.resize(300);
     packet.resize(encoder->encode(pcm, packet));
-    buffer->insert({111, false, static_cast<std::uint16_t>(20000 + i),
-                    static_cast<std::uint32_t>(480 * (20000 + i)), 1},
+    buffer->insert({111, false, static_cast<std::uint16_t>(8000 + i),
+                    static_cast<std::uint32_t>(480 * (8000 + i)), 1},
                    packet, now);
     const auto pulled = buffer->pull(out, now + kMs);
     if (i > 250) {
