@@ -44,7 +44,7 @@ struct EchoCancellerMetrics {
 /// Signal Processing 86, 2006; Kuech, Mabande and Enzner, "State-space architecture of the
 /// partitioned-block-based acoustic echo controller", ICASSP 2014), overlap-save, partitions one
 /// hop long. The far-end spectra are computed once for all microphones. A fast shadow filter on the
-/// first microphones detects a changed echo path and lifts the uncertainty of the main filters,
+/// first microphone detects a changed echo path and lifts the uncertainty of the main filters,
 /// which the Kalman filter alone would do slowly (Yang, Enzner and Yang, IEEE SPL 24, 2017).
 ///
 /// No delay: out = microphone - echo estimate. The reference must lead the echo by 0..tail.

@@ -59,6 +59,7 @@ class ResidualSuppressor::Impl {
     speech_to_ = std::min(bins_, static_cast<int>(4500 / hz_per_bin));
     // A room that loses 60 dB in 0.4 s.
     tail_ = std::pow(10.0F, -block_seconds_ / 0.4F * 6.0F);
+    hold_decay_ = std::exp(-block_seconds_ / 0.33F);
     noise_window_ = std::max(1, static_cast<int>(0.6F / block_seconds_));
     reset();
   }
@@ -83,6 +84,7 @@ class ResidualSuppressor::Impl {
     learned_seconds_ = 0;
     noise_blocks_ = 0;
     near_ = 1;
+    near_hold_ = 0;
     enabled_ = params_.enabled ? 1.0F : 0.0F;
     metrics_ = {};
   }
@@ -189,6 +191,8 @@ class ResidualSuppressor::Impl {
     excess /= static_cast<float>(speech_to_ - speech_from_);
     const float now = std::clamp((excess - 1.0F) / 2.5F, 0.0F, 1.0F);
     near_ = now > near_ ? 0.3F * near_ + 0.7F * now : std::max(now, 0.85F * near_);
+    // Learning waits longer than the gain: between two words of a near talker nothing is learned.
+    near_hold_ = std::max(std::clamp(2 * near_ - 0.6F, 0.0F, 1.0F), hold_decay_ * near_hold_);
     metrics_.near_probability = near_;
   }
 
@@ -200,7 +204,7 @@ class ResidualSuppressor::Impl {
     float residual_sum = 0;
     if (active_ > 0) learned_seconds_ += block_seconds_;
     const float early = learned_seconds_ < 1.0F ? 4.0F : 1.0F;
-    const float up = 32.0F * block_seconds_ * (1.0F - 0.95F * near_);
+    const float up = 30.0F * block_seconds_ * (1.0F - 0.95F * std::max(near_, near_hold_));
     const float down = 16.0F * block_seconds_ * early;
     for (int k = 0; k < bins_; ++k) {
       const auto i = static_cast<std::size_t>(k);
@@ -259,6 +263,8 @@ class ResidualSuppressor::Impl {
   float block_seconds_ = 0.01F;
   float tail_ = 0;
   float near_ = 1;
+  float near_hold_ = 0;
+  float hold_decay_ = 0;
   float learned_seconds_ = 0;
   float enabled_ = 1;
   int speech_from_ = 1;

@@ -31,13 +31,13 @@ struct ResidualSuppressorMetrics {
 
 /// Suppresses the echo which the linear canceller leaves, behind the beam.
 ///
-/// The residual echo's power in each bin is estimated from three parts: leakage (a tracked power
-/// ratio of error to echo estimate while only the far end talks), the reverberant tail beyond
-/// the filter (exponential decay of past echo power) and a nonlinear part (distortion of the
-/// loudspeaker, from far-end power spread over frequency). A near-end probability limits the gain
-/// in double talk so that the near talker keeps his spectrum. The gain is a Wiener-type rule on
-/// smoothed prior ratios (decision-directed, Ephraim and Malah 1984), smoothed over time and
-/// frequency.
+/// The residual echo's power in each bin is the sum of two parts: leakage, a factor on the power of
+/// the echo estimate (after the decay of the room), and distortion, a factor on far-end power
+/// spread over frequency (harmonics of the loudspeaker, late reverberation, and all echo before the
+/// filter has converged). Both factors follow a low quantile of what is measured, in the log
+/// domain, and rise only while nobody near talks. How far the speech band stands above the
+/// prediction is the near-end probability; it turns over-subtraction down, so that in double talk
+/// the near talker keeps his spectrum. Gains are smoothed over time and frequency.
 ///
 /// All spectra are one STFT block of the same hop (StftAnalysis): `error` and `echo_estimate` are
 /// the canceller's outputs after the same beamformer weights; `far` is the reference.
