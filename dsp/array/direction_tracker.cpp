@@ -22,7 +22,7 @@ constexpr float kActive = 0.2F;
 constexpr float kInactive = 0.06F;
 constexpr float kForgetSeconds = 20;  // a confirmed talker's memory
 constexpr float kForgetCandidateSeconds = 0.5F;
-constexpr float kSecondPeak = 0.45F;  // of the first: below, it may be a side lobe
+constexpr float kSecondPeak = 0.6F;  // of the first: below, it may be a side lobe
 constexpr float kPrimaryMargin = 1.4F;
 
 float turn(float a, float b) { return std::remainder(a - b, 360.0F); }
@@ -146,9 +146,12 @@ void DirectionTracker::update(std::span<const SrpMap::Peak> peaks, float activit
       if (strength < 0.02F) continue;
       Track* t = nearest(peaks[i].azimuth_deg, kGateDeg);
       if (t == nullptr) {
-        start(peaks[i], strength);
+        // Talkers take turns within words: each is the strongest now and then. What is always
+        // second is an image or a side lobe.
+        if (i == 0) start(peaks[i], strength);
         continue;
       }
+      if (i > 0 && !t->confirmed) continue;
       float& e = evidence[static_cast<std::size_t>(t - tracks_.data())];
       if (e > 0) continue;
       e = strength;

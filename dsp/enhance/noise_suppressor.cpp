@@ -16,9 +16,22 @@ namespace {
 
 using Row = Eigen::Map<Eigen::ArrayXf>;
 
-constexpr float kPriorKeep = 0.96F;      // decision-directed weight of the last frame
-constexpr float kLeastPrior = 0.003F;    // -25 dB
-constexpr float kPresencePrior = 10.0F;  // expected SNR of smoothed speech, 10 dB
+constexpr float kPriorKeep = 0.9F;      // decision-directed weight of the last frame
+constexpr float kLeastPrior = 0.003F;   // -25 dB
+constexpr float kPresencePrior = 2.5F;  // expected SNR of smoothed speech
+constexpr float kPresenceLooks = 8.0F;  // independent values that the smoothing averages
+constexpr float kPresenceLearn = 0.25F;
+constexpr float kPresenceReachHz =
+    375;  // speech is decided on in bands, noise is taken off in bins
+
+// Late reverberation: the power of this long ago, times what the room leaves of it.
+constexpr float kTailDelaySeconds = 0.04F;
+constexpr float kTailSmoothSeconds = 0.02F;
+constexpr float kStartDecay = 0.10F;
+constexpr float kLeastDecay = 0.01F;
+constexpr float kMostDecay = 0.45F;      // RT60 0.7 s
+constexpr float kDecayQuantile = 0.10F;  // the room sets how fast a voice can fall
+constexpr float kDecayStep = 0.04F;
 constexpr float kMaxPosterior = 1000.0F;
 
 /// exp(E1(v) / 2), the factor by which the log-spectral estimator differs from Wiener's, as a table
@@ -57,6 +70,10 @@ void smooth(const float* in, float* out, int count, int reach) noexcept {
   }
 }
 
+enum RowName { kPower, kPosterior, kClean, kSmoothed, kScratch, kScratch2, kDisturbance, kRows };
+
+constexpr int kTailHistory = 12;
+
 float to_db(float power) { return 10 * std::log10(power + 1e-12F); }
 
 }  // namespace
@@ -67,6 +84,12 @@ struct NoiseSuppressor::State {
   int bins = 0;
   int speech_low = 0;  // bins of 300..4000 Hz
   int speech_high = 0;
+  int presence_reach = 1;
+  int tail_delay = 4;
+  float tail_keep = 0.6F;
+  int tail_at = 0;
+  float decay = kStartDecay;  // power left after the delay, learned from the ends of words
+  FrameBuffer tail;           // ring of smoothed powers, kTailHistory x bins
   float level_scale = 1;
   NoiseTracker tracker;
   LogSpectralTable table;
@@ -75,11 +98,43 @@ struct NoiseSuppressor::State {
   NoiseSuppressorMetrics metrics;
 
   Row row(int r) { return {rows[r].data(), static_cast<Eigen::Index>(bins)}; }
+  void find_tail(bool adapt) noexcept;
+  void learn_decay(const Row& now, const Row& before) noexcept;
 };
 
-namespace {
-enum RowName { kPower, kPosterior, kClean, kSmoothed, kScratch, kScratch2, kRows };
-}  // namespace
+/// kDisturbance = noise + late reverberation (Lebart, Boucher & Denbigh, Acta Acustica 87, 2001).
+void NoiseSuppressor::State::find_tail(bool adapt) noexcept {
+  const auto at = [&](int ago) {
+    const int r = (tail_at + kTailHistory - ago) % kTailHistory;
+    return Row(tail[r].data(), static_cast<Eigen::Index>(bins));
+  };
+  Row now = at(0);
+  now = tail_keep * at(1) + (1 - tail_keep) * row(kPower);
+  const Row before = at(tail_delay);
+  tail_at = (tail_at + 1) % kTailHistory;
+  if (adapt) learn_decay(now, before);
+  const Eigen::Map<const Eigen::ArrayXf> noise(tracker.noise().data(), bins);
+  row(kDisturbance) = noise + (params.dereverberation * decay) * (before - noise).max(0.0F);
+}
+
+/// How fast does the power fall when it falls? No voice can stop faster than its room: a low
+/// quantile of the ratio across the delay, over frames that fall from well above the noise, is what
+/// the room leaves. Stochastic quantile tracking, on a logarithmic scale.
+void NoiseSuppressor::State::learn_decay(const Row& now, const Row& before) noexcept {
+  const float* noise = tracker.noise().data();
+  float sum = 0;
+  float past = 0;
+  float floor = 0;
+  for (int k = speech_low; k < speech_high; ++k) {
+    floor += noise[k];
+    sum += std::max(0.0F, now[k] - noise[k]);
+    past += std::max(0.0F, before[k] - noise[k]);
+  }
+  if (past < 10 * floor || sum > 0.8F * past) return;
+  const bool below = sum < decay * past;
+  decay *= std::exp(kDecayStep * (below ? kDecayQuantile - 1 : kDecayQuantile));
+  decay = std::clamp(decay, kLeastDecay, kMostDecay);
+}
 
 NoiseSuppressor::NoiseSuppressor(std::unique_ptr<State> state) : state_(std::move(state)) {}
 NoiseSuppressor::~NoiseSuppressor() = default;
@@ -99,10 +154,16 @@ Result<std::unique_ptr<NoiseSuppressor>> NoiseSuppressor::create(
   const float hz = static_cast<float>(config.sample_rate) / static_cast<float>(config.fft_size);
   s.speech_low = static_cast<int>(std::lround(300 / hz));
   s.speech_high = std::min(s.bins, static_cast<int>(std::lround(4000 / hz)) + 1);
+  s.presence_reach = std::max(1, static_cast<int>(std::lround(kPresenceReachHz / hz)));
   s.level_scale = 2.0F / (static_cast<float>(config.fft_size) * static_cast<float>(config.hop));
   s.tracker =
       NoiseTracker(s.bins, static_cast<float>(config.hop) / static_cast<float>(config.sample_rate));
   s.rows = FrameBuffer(kRows, s.bins);
+  const float hop = static_cast<float>(config.hop) / static_cast<float>(config.sample_rate);
+  s.tail_delay =
+      std::clamp(static_cast<int>(std::lround(kTailDelaySeconds / hop)), 1, kTailHistory - 1);
+  s.tail_keep = std::exp(-hop / kTailSmoothSeconds);
+  s.tail = FrameBuffer(kTailHistory, s.bins);
   std::unique_ptr<NoiseSuppressor> suppressor(new NoiseSuppressor(std::move(state)));
   suppressor->reset();
   return suppressor;
@@ -113,12 +174,18 @@ void NoiseSuppressor::set_params(const NoiseSuppressorParams& params) noexcept {
   if (std::isfinite(params.max_reduction_db)) {
     state_->params.max_reduction_db = std::clamp(params.max_reduction_db, 0.0F, 40.0F);
   }
+  if (std::isfinite(params.dereverberation)) {
+    state_->params.dereverberation = std::clamp(params.dereverberation, 0.0F, 2.0F);
+  }
 }
 
 void NoiseSuppressor::reset() noexcept {
   State& s = *state_;
   s.tracker.reset();
   s.rows.clear();
+  s.tail.clear();
+  s.tail_at = 0;
+  s.decay = kStartDecay;
   s.floor_db = s.params.enabled ? s.params.max_reduction_db : 0;
   s.metrics = {};
 }
@@ -147,17 +214,30 @@ void NoiseSuppressor::process(SpectrumView inout, std::span<float> gain, bool ad
   Row scratch = s.row(kScratch);
   Row presence = s.row(kScratch2);
   posterior = (power / noise).min(kMaxPosterior);
+  smooth(posterior.data(), presence.data(), s.bins, s.presence_reach);
+
+  // What disturbs a bin is the noise and the room's answer to what was said before.
+  Row disturbance = s.row(kDisturbance);
+  s.find_tail(adapt);
+
+  // `clean` holds |S|^2 of the last frame.
+  posterior = (power / disturbance).min(kMaxPosterior);
 
   // A-priori SNR, decision-directed.
-  scratch = (kPriorKeep * clean + (1 - kPriorKeep) * (posterior - 1).max(0.0F)).max(kLeastPrior);
+  scratch = (kPriorKeep * (clean / disturbance).min(kMaxPosterior) +
+             (1 - kPriorKeep) * (posterior - 1).max(0.0F))
+                .max(kLeastPrior);
 
   // Presence from the posterior SNR smoothed over time and neighbours: single noisy bins do not
   // pass.
-  smooth(posterior.data(), presence.data(), s.bins, 2);
-  smoothed += 0.4F * (presence - smoothed);
+  smoothed += kPresenceLearn * (presence - smoothed);
   presence =
-      1 / (1 + (1 + kPresencePrior) *
-                   (-(smoothed * (2 * kPresencePrior / (1 + kPresencePrior))).min(40.0F)).exp());
+      1 /
+      (1 + ((std::log(1 + kPresencePrior) - smoothed * (kPresencePrior / (1 + kPresencePrior))) *
+            kPresenceLooks)
+               .min(40.0F)
+               .max(-40.0F)
+               .exp());
 
   const float wanted = s.params.enabled ? s.params.max_reduction_db : 0;
   s.floor_db += std::clamp(wanted - s.floor_db, -1.0F, 1.0F);
@@ -165,7 +245,7 @@ void NoiseSuppressor::process(SpectrumView inout, std::span<float> gain, bool ad
   for (int k = 0; k < s.bins; ++k) {
     const float wiener = scratch[k] / (1 + scratch[k]);
     const float lsa = std::min(1.0F, wiener * s.table(wiener * posterior[k]));
-    clean[k] = lsa * lsa * posterior[k];
+    clean[k] = lsa * lsa * power[k];
     g[k] = std::max(lsa, 1e-4F);
   }
   // Geometric weighting (Cohen 2002): log gain = p log G + (1 - p) log floor.

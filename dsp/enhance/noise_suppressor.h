@@ -16,8 +16,9 @@ struct NoiseSuppressorConfig {
 };
 
 struct NoiseSuppressorParams {
-  bool enabled = true;          ///< off: gains ramp to 1, the noise is still tracked
-  float max_reduction_db = 20;  ///< 0..40, deepest attenuation of pure noise
+  bool enabled = true;           ///< off: gains ramp to 1, the noise is still tracked
+  float max_reduction_db = 24;   ///< 0..40, deepest attenuation of pure noise
+  float dereverberation = 0.6F;  ///< 0..2, share of the room's late tail that is taken off; 0: none
 };
 
 struct NoiseSuppressorMetrics {
@@ -29,11 +30,12 @@ struct NoiseSuppressorMetrics {
 
 /// Single-channel noise suppression behind the beam.
 ///
-/// Noise: minimum mean-square error tracking by speech presence probability with fixed priors
-/// (Gerkmann & Hendriks 2012), started fast, with a minimum-statistics safety net. Gain:
-/// log-spectral amplitude estimator (Ephraim & Malah 1985) on a decision-directed a-priori SNR,
-/// weighted by presence (Cohen 2002) down to a floor that leaves the noise's own colour: no musical
-/// tones and no dead silence between words.
+/// Noise: minimum mean-square error tracking by speech presence probability (noise_tracker.h). Late
+/// reverberation: the power of 40 ms ago times a decay learned from how words end (Lebart, Boucher
+/// & Denbigh 2001). Gain: log-spectral amplitude estimator (Ephraim & Malah 1985) on a
+/// decision-directed a-priori SNR, weighted by presence (Cohen 2002) that is decided on in bands of
+/// +-375 Hz, down to a floor that leaves the noise's own colour: no musical tones and no dead
+/// silence between words.
 ///
 /// create(): any thread. The rest: the audio thread.
 class NoiseSuppressor {
