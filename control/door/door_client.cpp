@@ -23,12 +23,6 @@ std::string local_door_path(const std::string& data_folder) {
   return data_folder + "/control.sock";
 }
 
-Result<std::unique_ptr<LocalDoor>> LocalDoor::open(const std::string& path, Phone& phone) {
-  auto door = std::make_unique<Door>(path, phone);
-  CONCLAVE_CHECK_STATUS(door->start());
-  return std::unique_ptr<LocalDoor>(std::move(door));
-}
-
 Result<std::string> ask_local_door(const std::string& path, const std::string& request,
                                    int timeout_ms) {
   sockaddr_un address{};

@@ -195,4 +195,10 @@ void Door::body() {
 
 }  // namespace
 
+Result<std::unique_ptr<LocalDoor>> LocalDoor::open(const std::string& path, Phone& phone) {
+  auto door = std::make_unique<Door>(path, phone);
+  CONCLAVE_CHECK_STATUS(door->start());
+  return std::unique_ptr<LocalDoor>(std::move(door));
+}
+
 }  // namespace conclave::control

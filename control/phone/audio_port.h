@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "engine/metrics.h"
@@ -13,7 +14,8 @@ class AudioPort {
  public:
   struct Recording {
     int sample_rate = 0;
-    std::vector<float> raw, sent;  ///< same length, aligned
+    std::vector<float> raw, sent, played;  ///< same length, aligned
+    std::int64_t start_ns = 0;             ///< monotonic time of the first sample
   };
   virtual ~AudioPort() = default;
   /// Control loop.
