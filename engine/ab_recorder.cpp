@@ -19,17 +19,22 @@ AbRecorder::AbRecorder(int sample_rate, double seconds, int latency_frames)
       longest_(samples(seconds, sample_rate)),
       capacity_(longest_ + latency_ + samples(kMarginSeconds, sample_rate)),
       raw_(std::make_unique<std::atomic<float>[]>(capacity_)),
-      sent_(std::make_unique<std::atomic<float>[]>(capacity_)) {}
+      sent_(std::make_unique<std::atomic<float>[]>(capacity_)),
+      played_(std::make_unique<std::atomic<float>[]>(capacity_)) {}
 
-void AbRecorder::write(std::span<const float> raw, std::span<const float> sent) noexcept {
+void AbRecorder::write(std::span<const float> raw, std::span<const float> sent,
+                       std::span<const float> played, std::int64_t time_ns) noexcept {
+  const std::size_t hop = std::min({raw.size(), sent.size(), played.size()});
   const std::uint64_t written = written_.load(std::memory_order_relaxed);
   std::uint64_t at = written % capacity_;
-  for (std::size_t i = 0; i < raw.size() && i < sent.size(); ++i) {
+  for (std::size_t i = 0; i < hop; ++i) {
     raw_[at].store(raw[i], std::memory_order_relaxed);
     sent_[at].store(sent[i], std::memory_order_relaxed);
+    played_[at].store(played[i], std::memory_order_relaxed);
     if (++at == capacity_) at = 0;
   }
-  written_.store(written + std::min(raw.size(), sent.size()), std::memory_order_release);
+  time_ns_.store(time_ns, std::memory_order_relaxed);
+  written_.store(written + hop, std::memory_order_release);
 }
 
 AbRecorder::Recording AbRecorder::copy_last(double seconds) const {
@@ -42,7 +47,12 @@ AbRecorder::Recording AbRecorder::copy_last(double seconds) const {
     const std::uint64_t count = std::min(wanted, heard);
     recording.raw.resize(count);
     recording.sent.resize(count);
+    recording.played.resize(count);
+    const double behind = static_cast<double>(count + latency_) / sample_rate_;
+    recording.start_ns =
+        time_ns_.load(std::memory_order_relaxed) - static_cast<std::int64_t>(behind * 1e9);
     copy(raw_.get(), capacity_, end - latency_ - count, recording.raw);
+    copy(played_.get(), capacity_, end - latency_ - count, recording.played);
     copy(sent_.get(), capacity_, end - count, recording.sent);
     // The writer may be in the middle of the hop behind written_: count that as overwritten, too.
     const std::uint64_t now = written_.load(std::memory_order_relaxed);
@@ -51,6 +61,7 @@ AbRecorder::Recording AbRecorder::copy_last(double seconds) const {
   }
   recording.raw.clear();
   recording.sent.clear();
+  recording.played.clear();
   return recording;
 }
 

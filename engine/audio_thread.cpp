@@ -159,7 +159,7 @@ bool AudioThread::block() noexcept {
     if (const auto written = ring_->write(playback_); written != IoStatus::kOk) lose_ring(written);
   }
   put_uplink(io_.capture_time_ns, engine_->metrics().muted);
-  recorder_->write(capture_[0], send_[0]);
+  recorder_->write(capture_[0], send_[0], play_mono_[0], io_.capture_time_ns);
   account(wall_begin, cpu_begin);
   return true;
 }
@@ -216,7 +216,7 @@ void AudioThread::silent_block(std::int64_t now_ns) noexcept {
   play_mono_.clear();
   std::ranges::fill(capture_[0], 0.0F);
   put_uplink(now_ns, true);
-  recorder_->write(capture_[0], send_[0]);
+  recorder_->write(capture_[0], send_[0], play_mono_[0], now_ns);
   next_block_ns_ = std::max(next_block_ns_ + kBlockNs, now_ns);
   const std::timespec until{.tv_sec = next_block_ns_ / kSecondNs,
                             .tv_nsec = next_block_ns_ % kSecondNs};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/conclaved/engine_audio.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "drivers/alsa/alsa_device.h"
 
@@ -96,7 +97,24 @@ Result<std::unique_ptr<EngineAudio>> EngineAudio::create(const SoundConfig& conf
 
 control::AudioPort::Recording EngineAudio::recording(double seconds) const {
   auto copy = thread_->copy_recording(seconds);
-  return {copy.sample_rate, std::move(copy.raw), std::move(copy.sent)};
+  return {copy.sample_rate, std::move(copy.raw), std::move(copy.sent), std::move(copy.played),
+          copy.start_ns};
+}
+
+bool EngineAudio::log_directions(const std::string& path) {
+  directions_.open(path, std::ios::trunc);
+  directions_ << "t_ns,azimuth_deg,activity\n";
+  return directions_.good();
+}
+
+const engine::EngineMetrics& EngineAudio::metrics() {
+  const auto& metrics = thread_->read_metrics();
+  if (directions_.is_open() && metrics.blocks != logged_block_) {
+    logged_block_ = metrics.blocks;
+    directions_ << SystemClock::now() << ',' << metrics.azimuth_deg << ',' << metrics.activity
+                << '\n';
+  }
+  return metrics;
 }
 
 void EngineAudio::drain() {

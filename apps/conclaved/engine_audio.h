@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,7 +34,9 @@ class EngineAudio final : public control::AudioPort {
   void stop() { thread_->stop(); }
 
   void set_params(const engine::EngineParams& params) override { thread_->set_params(params); }
-  const engine::EngineMetrics& metrics() override { return thread_->read_metrics(); }
+  const engine::EngineMetrics& metrics() override;
+  /// From now on each look at the metrics leaves a line: where the phone believes the talker to be.
+  bool log_directions(const std::string& path);
   Recording recording(double seconds) const override;
   void drain() override;
 
@@ -42,6 +45,8 @@ class EngineAudio final : public control::AudioPort {
  private:
   std::unique_ptr<engine::AudioThread> thread_;
   control::AudioInventory inventory_;
+  std::ofstream directions_;
+  std::uint64_t logged_block_ = 0;
 };
 
 }  // namespace conclave::apps

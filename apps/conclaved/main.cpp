@@ -67,12 +67,13 @@ Status write_recordings(const EngineAudio& audio, const std::string& folder,
   const struct {
     const char* name;
     const std::vector<float>& samples;
-  } files[] = {{"raw_mic", recording.raw}, {"sent", recording.sent}};
+  } files[] = {{"raw_mic", recording.raw}, {"sent", recording.sent}, {"played", recording.played}};
   for (const auto& file : files) {
     const std::string path = folder + "/" + file.name + ".wav";
     std::ofstream(path, std::ios::binary) << control::wav_file(
         file.samples, recording.sample_rate > 0 ? recording.sample_rate : 48000);
-    (*report)["recordings"][file.name] = fs::absolute(path).string();
+    (*report)["recordings"][file.name] = {{"file", fs::absolute(path).string()},
+                                          {"start_ns", recording.start_ns}};
   }
   return {};
 }
@@ -154,6 +155,10 @@ Status run(const PhoneOptions& options) {
   parts.downlink = &downlink;
   control::Phone phone(config, std::move(parts));
   if (audio) CONCLAVE_CHECK_STATUS(audio->start());
+  const std::string directions = options.data + "/directions.csv";
+  if (audio && !options.report.empty() && !audio->log_directions(directions)) {
+    return Error{"cannot write " + directions + "; make room or give another --data"};
+  }
 
   CONCLAVE_TRY(const auto door,
                control::LocalDoor::open(control::local_door_path(options.data), phone));
@@ -195,6 +200,7 @@ Status run(const PhoneOptions& options) {
   if (!options.report.empty()) {
     if (audio) {
       CONCLAVE_CHECK_STATUS(write_recordings(*audio, options.data + "/recordings", &report));
+      report["directions"] = fs::absolute(directions).string();
     }
     std::ofstream out(options.report);
     out << report.dump(1) << "\n";
