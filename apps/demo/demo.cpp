@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/demo/demo.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <thread>
+
+#include "control/door/door_client.h"
 
 namespace conclave::apps {
 namespace {
@@ -19,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kStartPatience = seconds(20);
 constexpr auto kJoinPatience = seconds(30);
 constexpr auto kStep = milliseconds(50);
+constexpr int kAnswerPatienceMs = 2000;
 
 Status make_directories(const std::filesystem::path& root) {
   std::error_code error;
@@ -59,28 +65,53 @@ Result<ChildProcess> Demo::launch(const std::string& name, std::vector<std::stri
   return ChildProcess::start(std::move(child));
 }
 
-Status Demo::start_room_and_service() {
+Status Demo::prepare() { return make_directories(options_.data); }
+
+Status Demo::start_room() {
   std::vector<std::string> room = {program("conclave"), "room", "serve", "--dir", room_directory()};
   if (!options_.scene.empty()) room.insert(room.end(), {"--scene", options_.scene});
   CONCLAVE_TRY(room_, launch("room", std::move(room)));
-  CONCLAVE_TRY(service_,
-               launch("service", {program("conclave-service"), "--data", options_.data / "service",
-                                  "--rest-port", "0", "--sip-port", "0"}));
-  CONCLAVE_TRY(const std::string ready, service_->read_line(kStartPatience));
-  service_ready_ = json::parse(ready, nullptr, false);
-  if (!service_ready_.is_object() || !service_ready_.value("ready", false)) {
-    return Error{"the service's ready line makes no sense: " + ready};
-  }
-  std::ofstream(options_.data / "service-ready.json") << ready << "\n";
-  CONCLAVE_TRY(const std::string room_ready, room_->read_line(kStartPatience));
+  CONCLAVE_TRY(const std::string ready, room_->read_line(kStartPatience));
+  const json parsed = json::parse(ready, nullptr, false);
+  if (!parsed.is_object()) return Error{"the room's ready line makes no sense: " + ready};
+  room_control_ = parsed.value("control", "");
   return {};
 }
 
-Status Demo::start_phone() {
-  const json& conference = service_ready_["conferences"][0];
+Status Demo::start_service() {
+  // A phone that knows the service must find it where it was.
+  const auto port = [this](const char* key) {
+    const std::string address = service_ready_.value(key, "");
+    const auto scheme = address.find("://");
+    const auto begin = address.find(':', scheme == std::string::npos ? 0 : scheme + 3);
+    return begin == std::string::npos ? std::string("0")
+                                      : std::to_string(std::atoi(address.c_str() + begin + 1));
+  };
+  CONCLAVE_TRY(service_,
+               launch("service", {program("conclave-service"), "--data", options_.data / "service",
+                                  "--rest-port", port("rest"), "--sip-port", port("sip")}));
+  CONCLAVE_TRY(const std::string ready, service_->read_line(kStartPatience));
+  json parsed = json::parse(ready, nullptr, false);
+  if (!parsed.is_object() || !parsed.value("ready", false) || !parsed.contains("conferences") ||
+      parsed["conferences"].empty()) {
+    return Error{"the service's ready line makes no sense: " + ready};
+  }
+  service_ready_ = std::move(parsed);
+  std::ofstream(options_.data / "service-ready.json") << ready << "\n";
+  return {};
+}
+
+std::string Demo::chairperson_passcode() const {
+  return service_ready_["conferences"][0].value("chairperson_passcode", "");
+}
+std::string Demo::participant_passcode() const {
+  return service_ready_["conferences"][0].value("participant_passcode", "");
+}
+
+Status Demo::start_phone(const std::string& passcode) {
   std::vector<std::string> command = {program("conclaved"),
                                       "--data",
-                                      options_.data / "phone",
+                                      phone_directory(),
                                       "--profile",
                                       room_directory() / "profile.json",
                                       "--ring",
@@ -99,10 +130,9 @@ Status Demo::start_phone() {
                                       service_ready_.value("ca", ""),
                                       "--set",
                                       "Dvms.Server.Address=" + service_ready_.value("rest", ""),
-                                      "--join",
-                                      conference.value("chairperson_passcode", ""),
                                       "--report",
                                       phone_report()};
+  if (!passcode.empty()) command.insert(command.end(), {"--join", passcode});
   CONCLAVE_TRY(phone_, launch("phone", std::move(command), true));
   CONCLAVE_TRY(const std::string ready, phone_->read_line(kStartPatience));
   const json parsed = json::parse(ready, nullptr, false);
@@ -114,51 +144,90 @@ Status Demo::start_phone() {
 }
 
 Status Demo::start_far_end() {
-  const json& conference = service_ready_["conferences"][0];
-  CONCLAVE_TRY(far_end_,
-               launch("far-end",
-                      {program("conclave"), "far-end", "--service",
-                       options_.data / "service-ready.json", "--ca", service_ready_.value("ca", ""),
-                       "--passcode", conference.value("participant_passcode", ""), "--name",
-                       "Far end", "--voice", options_.voice, "--record", far_end_directory()}));
+  CONCLAVE_TRY(far_end_, launch("far-end", {program("conclave"), "far-end", "--service",
+                                            options_.data / "service-ready.json", "--ca",
+                                            service_ready_.value("ca", ""), "--passcode",
+                                            participant_passcode(), "--name", "Far end", "--voice",
+                                            options_.voice, "--record", far_end_directory()}));
   return {};
 }
 
-Status Demo::wait_until_active() {
-  // The phone's own door for scripts tells; asking it often costs nothing.
-  const auto deadline = Clock::now() + kJoinPatience;
-  std::string last;
+Result<json> Demo::ask(const std::string& method, const json& params) {
+  CONCLAVE_TRY(
+      const std::string text,
+      control::ask_local_door(
+          control::local_door_path(phone_directory()),
+          json{{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", params}}.dump(),
+          kAnswerPatienceMs));
+  json answer = json::parse(text, nullptr, false);
+  if (!answer.is_object()) return Error{"the phone's answer makes no sense: " + text};
+  if (answer.contains("error")) {
+    const json& error = answer["error"];
+    const json data = error.value("data", json::object());
+    return Error{error.value("message", "refused"), data.is_object() ? data.value("id", "") : ""};
+  }
+  return answer.value("result", json::object());
+}
+
+Status Demo::wait_for_call(const std::string& state, milliseconds patience) {
+  const auto deadline = Clock::now() + patience;
+  std::string last = "unknown";
   while (Clock::now() < deadline && !stop_) {
-    auto asked = launch(
-        "ask", {program("conclave"), "ctl", "--data", options_.data / "phone", "state.resync"});
-    if (asked) {
-      if (auto line = asked->read_line(seconds(2))) {
-        const json answer = json::parse(*line, nullptr, false);
-        const json& state = answer.contains("state") ? answer["state"] : answer;
-        if (state.is_object() && state.contains("call")) {
-          last = state["call"].value("state", "");
-          if (last == "active") return {};
-          if (last == "failed") {
-            return Error{"the phone could not join: " +
-                         state["call"]["error"].value("message", "no reason given")};
-          }
-        }
+    if (const auto answer = ask("state.resync")) {
+      const json tree = answer->value("state", json::object());
+      const json call = tree.value("call", json::object());
+      last = call.value("state", "unknown");
+      if (last == state) return {};
+      if (last == "failed") {
+        return Error{"the phone could not join: " +
+                     call.value("error", json::object()).value("message", "no reason given")};
       }
     }
     if (!phone_->running()) return Error{"the phone ended; its log says: " + phone_->last_words()};
     std::this_thread::sleep_for(kStep);
   }
-  return Error{"the call did not become active in time (state: " + last + "); logs are in " +
+  if (stop_) return Error{"stopped before the call was " + state};
+  return Error{"the call did not become " + state + " in time (it is " + last + "); logs are in " +
                (options_.data / "logs").string()};
 }
 
+Result<json> Demo::tell_room(const std::string& command) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (fd < 0 || room_control_.size() >= sizeof address.sun_path) {
+    if (fd >= 0) close(fd);
+    return Error{"the room's control socket " + room_control_ + " cannot be used"};
+  }
+  std::copy(room_control_.begin(), room_control_.end(), address.sun_path);
+  timeval patience{2, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const std::string line = command + "\n";
+  std::string text;
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size())) {
+    char buffer[4096];
+    while (text.find('\n') == std::string::npos) {
+      const ssize_t got = read(fd, buffer, sizeof buffer);
+      if (got <= 0) break;
+      text.append(buffer, static_cast<std::size_t>(got));
+    }
+  }
+  close(fd);
+  json answer = json::parse(text, nullptr, false);
+  if (!answer.is_object()) return Error{"the room does not answer to: " + command};
+  return answer;
+}
+
 Status Demo::start() {
-  CONCLAVE_CHECK_STATUS(make_directories(options_.data));
+  CONCLAVE_CHECK_STATUS(prepare());
   const auto begin = Clock::now();
-  CONCLAVE_CHECK_STATUS(start_room_and_service());
-  CONCLAVE_CHECK_STATUS(start_phone());
+  CONCLAVE_CHECK_STATUS(start_room());
+  CONCLAVE_CHECK_STATUS(start_service());
+  CONCLAVE_CHECK_STATUS(start_phone(chairperson_passcode()));
   CONCLAVE_CHECK_STATUS(start_far_end());
-  CONCLAVE_CHECK_STATUS(wait_until_active());
+  CONCLAVE_CHECK_STATUS(wait_for_call("active", kJoinPatience));
+  CONCLAVE_TRY(const std::string joined, far_end_->read_line(kJoinPatience));
   seconds_to_join_ = std::chrono::duration<double>(Clock::now() - begin).count();
   return {};
 }
