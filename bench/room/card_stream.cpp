@@ -23,6 +23,10 @@ using drivers::room::SharedHeader;
 using drivers::room::Welcome;
 
 constexpr std::uint32_t kRingFrames = 65536;
+/// How long the second start of a card may come after the first. In virtual time waiting costs
+/// nobody anything but a busy machine's patience.
+constexpr std::int64_t kPartnerNs = 20'000'000;
+constexpr std::int64_t kPartnerVirtualNs = 500'000'000;
 
 }  // namespace
 
@@ -87,20 +91,28 @@ void CardStream::observe() noexcept {
   client_ = Position::unpack(header_->client_position.load(std::memory_order_acquire));
 }
 
-void CardStream::follow(const CardStream* partner) noexcept {
+bool CardStream::waits_for(const CardStream* partner, std::int64_t now_ns) noexcept {
+  const bool fresh = client_.running && !(running_ && client_.generation == generation_);
+  if (!fresh || partner == nullptr || partner->client_.running) {
+    waiting_since_ns_ = 0;
+    return false;
+  }
+  if (waiting_since_ns_ == 0) waiting_since_ns_ = now_ns;
+  return now_ns - waiting_since_ns_ < (shape_.virtual_time ? kPartnerVirtualNs : kPartnerNs);
+}
+
+void CardStream::follow(const CardStream* partner, std::int64_t now_ns) noexcept {
   if (!client_.running) {
     running_ = false;
-    waited_ = false;
+    waiting_since_ns_ = 0;
     return;
   }
   if (running_ && client_.generation == generation_) return;
-  if (partner != nullptr && !partner->client_.running && !waited_) {
-    waited_ = true;
+  if (waits_for(partner, now_ns)) {
     running_ = false;
     return;
   }
   running_ = true;
-  waited_ = false;
   late_ = false;
   generation_ = client_.generation;
   position_ = 0;

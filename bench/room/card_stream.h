@@ -35,9 +35,11 @@ class CardStream {
   /// The client has started the stream.
   bool wanted() const noexcept { return client_.running; }
   bool running() const noexcept { return running_; }
-  /// Begins or ends the run that the client asked for. A stream whose partner of the same card is
-  /// open but not yet started waits for it one tick, so that both start at the same sample.
-  void follow(const CardStream* partner) noexcept;
+  /// A stream whose partner of the same card is open but not yet started waits for it for a moment
+  /// of real time, so that both start at the same sample.
+  bool waits_for(const CardStream* partner, std::int64_t now_ns) noexcept;
+  /// Begins or ends the run that the client asked for.
+  void follow(const CardStream* partner, std::int64_t now_ns) noexcept;
 
   /// Playback: takes a block; silence where the client has not delivered.
   void take(FrameView block) noexcept;
@@ -67,7 +69,7 @@ class CardStream {
   float* samples_ = nullptr;
   drivers::room::Position client_;
   bool running_ = false;
-  bool waited_ = false;
+  std::int64_t waiting_since_ns_ = 0;
   bool late_ = false;
   std::uint16_t generation_ = 0;
   std::uint64_t position_ = 0;

@@ -18,7 +18,7 @@ constexpr int kPriority = 40;  // below the phone's audio thread
 /// When the host stood still for longer, the room takes up from now instead of catching up.
 constexpr std::int64_t kLongestCatchUpNs = 2'000'000'000;
 /// Virtual time goes on without a client that does nothing for so long.
-constexpr std::int64_t kPatienceNs = 1'000'000'000;
+constexpr std::int64_t kPatienceNs = 5'000'000'000;
 
 void sleep_until(std::int64_t time_ns) {
   const std::timespec t{static_cast<std::time_t>(time_ns / 1'000'000'000),
@@ -83,7 +83,7 @@ void RoomEngine::nudge() {
   moved_.notify_all();
 }
 
-bool RoomEngine::can_advance() noexcept {
+bool RoomEngine::can_advance(std::int64_t now_ns) noexcept {
   const int block = simulator_->block_frames();
   bool any = false;
   for (RoomCard& card : cards_) {
@@ -94,6 +94,8 @@ bool RoomEngine::can_advance() noexcept {
       any = any || stream->wanted();
       if (!stream->can_move(step)) return false;
     }
+    if (card.capture && card.capture->waits_for(card.playback.get(), now_ns)) return false;
+    if (card.playback && card.playback->waits_for(card.capture.get(), now_ns)) return false;
   }
   return any;
 }
@@ -113,7 +115,7 @@ void RoomEngine::run() {
     if (virtual_time_) {
       std::unique_lock guard(mutex_);
       const std::int64_t now = SystemClock::now();
-      const bool ready = can_advance();
+      const bool ready = can_advance(now);
       bool any = false;
       for (const RoomCard& card : cards_) {
         any = any || (card.capture && card.capture->wanted()) ||
@@ -145,14 +147,12 @@ void RoomEngine::run() {
 
 void RoomEngine::tick(std::int64_t block_time_ns) noexcept {
   const std::int64_t cpu_before = realtime::thread_cpu_ns();
+  const std::int64_t entered = SystemClock::now();
   for (RoomCard& card : cards_) {
     if (card.capture) card.capture->observe();
     if (card.playback) card.playback->observe();
-    if (card.capture) card.capture->follow(card.playback.get());
-    if (card.playback) card.playback->follow(card.capture.get());
-    // Whoever came first waited for the other: it starts now too.
-    if (card.capture && card.playback && card.playback->running())
-      card.capture->follow(card.playback.get());
+    if (card.capture) card.capture->follow(card.playback.get(), entered);
+    if (card.playback) card.playback->follow(card.capture.get(), entered);
   }
   RoomCard& ring = cards_.front();
   if (ring.playback) {

@@ -72,7 +72,7 @@ class RoomEngine {
 
  private:
   void tick(std::int64_t block_time_ns) noexcept;
-  bool can_advance() noexcept;
+  bool can_advance(std::int64_t now_ns) noexcept;
   void note_truth(std::int64_t block_time_ns) noexcept;
   void note_lateness(std::int64_t late_ns) noexcept;
 

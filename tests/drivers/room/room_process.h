@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/realtime.h"
 #include "drivers/alsa/alsa_device.h"
 
 namespace conclave::drivers {
@@ -29,6 +30,21 @@ class RoomProcess {
   bool virtual_time_;
   pid_t pid_ = -1;
 };
+
+/// One read or write as the audio thread does it: under the real-time guard, trying again when a
+/// busy machine kept the room from delivering in time.
+inline IoStatus patient_read(AlsaDevice& device, FrameView in, IoInfo& info) {
+  const realtime::Scope real_time;
+  IoStatus status = IoStatus::kTimeout;
+  for (int n = 0; n < 100 && status == IoStatus::kTimeout; ++n) status = device.read(in, info);
+  return status;
+}
+inline IoStatus patient_write(AlsaDevice& device, ConstFrameView out) {
+  const realtime::Scope real_time;
+  IoStatus status = IoStatus::kTimeout;
+  for (int n = 0; n < 1000 && status == IoStatus::kTimeout; ++n) status = device.write(out);
+  return status;
+}
 
 inline AlsaConfig ring_config(int periods = 3) {
   AlsaConfig config{.capture_pcm = "conclave_ring", .playback_pcm = "conclave_ring"};

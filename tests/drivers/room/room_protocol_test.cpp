@@ -97,7 +97,7 @@ TEST(RoomProtocol, samples_and_positions_pass) {
   FrameBuffer block(2, 240);
   block[1][7] = 0.25F;
   peer.tell(1, true, 0);
-  peer.stream->follow(nullptr);
+  peer.stream->follow(nullptr, 0);
   peer.stream->give(block);
   peer.stream->publish(1);
   EXPECT_EQ(peer.heard().generation, 1);
@@ -106,7 +106,7 @@ TEST(RoomProtocol, samples_and_positions_pass) {
   // Prepared again: the old position belongs to the old life.
   peer.tell(2, true, 0);
   EXPECT_EQ(peer.heard().generation, 1);
-  peer.stream->follow(nullptr);
+  peer.stream->follow(nullptr, 0);
   peer.stream->give(block);
   peer.stream->publish(2);
   EXPECT_EQ(peer.heard().generation, 2);
@@ -118,19 +118,20 @@ TEST(RoomProtocol, streams_of_one_card_start_together) {
   Peer playback({.direction = Direction::kPlayback});
   playback.tell(1, true, 960);
   capture.tell(1, false, 0);
-  playback.stream->follow(capture.stream.get());
+  playback.stream->follow(capture.stream.get(), 1000);
   EXPECT_FALSE(playback.stream->running()) << "waits for the other one";
   capture.tell(1, true, 0);
-  capture.stream->follow(playback.stream.get());
-  playback.stream->follow(capture.stream.get());
+  capture.stream->follow(playback.stream.get(), 2000);
+  playback.stream->follow(capture.stream.get(), 1000);
   EXPECT_TRUE(capture.stream->running());
   EXPECT_TRUE(playback.stream->running());
   // But not for ever.
   Peer alone({.direction = Direction::kPlayback});
   Peer idle({.direction = Direction::kCapture});
   alone.tell(1, true, 960);
-  alone.stream->follow(idle.stream.get());
-  alone.stream->follow(idle.stream.get());
+  alone.stream->follow(idle.stream.get(), 1);
+  EXPECT_FALSE(alone.stream->running());
+  alone.stream->follow(idle.stream.get(), 30'000'000);
   EXPECT_TRUE(alone.stream->running());
 }
 
@@ -139,7 +140,7 @@ TEST(RoomProtocol, a_late_client_plays_silence) {
   FrameBuffer block(1, 240);
   for (int i = 0; i < 100; ++i) peer.samples[i] = 0.5F;
   peer.tell(1, true, 100);
-  peer.stream->follow(nullptr);
+  peer.stream->follow(nullptr, 0);
   peer.stream->take(block);
   EXPECT_EQ(block[0][99], 0.5F);
   EXPECT_EQ(block[0][100], 0);
@@ -154,7 +155,7 @@ TEST(RoomProtocol, a_hostile_client_breaks_nothing) {
   peer.header->wake_frames = 0xffffffff;
   for (const std::uint64_t lie : {Position::kFrameMask, std::uint64_t{1}, std::uint64_t{65537}}) {
     peer.tell(1, true, lie);
-    peer.stream->follow(nullptr);
+    peer.stream->follow(nullptr, 0);
     for (int n = 0; n < 300; ++n) {
       peer.stream->take(block);
       peer.stream->publish(n);
