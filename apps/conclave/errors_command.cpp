@@ -31,7 +31,7 @@ void add_errors_command(CLI::App& app, int& exit_code) {
   auto* errors = app.add_subcommand("errors", "The error catalogue");
   errors->require_subcommand(1);
   auto* list = errors->add_subcommand("list", "All messages with cause and remedy");
-  auto* json = list->add_flag("--json", "As JSON");
+  auto* json = list->add_flag("--json")->description("As JSON");
   list->callback([json, &exit_code] {
     if (json->count() > 0) {
       std::printf("%s\n", control::errors_json().dump(1).c_str());

@@ -13,7 +13,7 @@ void add_settings_command(CLI::App& app, int& exit_code) {
   auto* settings = app.add_subcommand("settings", "The settings catalogue");
   settings->require_subcommand(1);
   auto* list = settings->add_subcommand("list", "All settings with type, range and factory value");
-  auto* json = list->add_flag("--json", "As JSON");
+  auto* json = list->add_flag("--json")->description("As JSON");
   list->callback([json, &exit_code] {
     // A registry without a store shows factory values.
     const control::Registry registry;
