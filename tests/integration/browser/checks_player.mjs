@@ -11,7 +11,7 @@ export async function check_player({ report, shot }, page) {
       if (response.url().includes('/api/v1/recordings/')) answers.push(response.status());
     });
     await page.locator('.card.span-12 header button').click();
-    await page.waitForSelector(`${slider}, .card.span-12 .notice`, { timeout: 20_000 });
+    await page.waitForSelector(`${slider}, .card.span-12 .notice`, { timeout: 40_000 });
     must((await page.locator(slider).count()) === 1, `answers ${answers.join(', ')}`);
     const seconds = await page.$eval(slider, (input) => Number(input.max));
     must(seconds > 1, `${seconds} s only`);
