@@ -21,6 +21,7 @@ void on_signal(int) { stop = true; }
 
 Status write_report(const Demo& demo, const DemoOptions& options, double seconds) {
   CONCLAVE_TRY(const auto report, call_report({.room = demo.room_directory(),
+                                               .room_ready = demo.room_ready(),
                                                .far_end = demo.far_end_directory(),
                                                .phone_report = demo.phone_report(),
                                                .seconds_to_join = demo.seconds_to_join(),

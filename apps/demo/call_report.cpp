@@ -60,14 +60,26 @@ Result<TimedRecording> all_mouths(const fs::path& directory, const json& room, d
   return sum;
 }
 
+/// The room writes a line when something changes and one each second; what it says holds until the
+/// next. Here: one sample for each 10 ms.
 std::vector<DirectionSample> read_truth(const fs::path& path) {
+  constexpr std::int64_t kFrame = 10'000'000;
+  constexpr std::int64_t kLongestGap = 2'000'000'000;
   std::vector<DirectionSample> truth;
   std::ifstream in(path);
   for (std::string line; std::getline(in, line);) {
     const json row = json::parse(line, nullptr, false);
     if (!row.is_object()) continue;
-    truth.push_back({row.value("t_ns", std::int64_t{0}), row.value("azimuth_deg", 0.0),
-                     row.value("speech", false)});
+    const DirectionSample now{row.value("t_ns", std::int64_t{0}), row.value("azimuth_deg", 0.0),
+                              row.value("speech", false)};
+    if (!truth.empty() && now.time_ns - truth.back().time_ns < kLongestGap) {
+      while (truth.back().time_ns + kFrame < now.time_ns) {
+        DirectionSample same = truth.back();
+        same.time_ns += kFrame;
+        truth.push_back(same);
+      }
+    }
+    truth.push_back(now);
   }
   return truth;
 }
@@ -113,7 +125,7 @@ class Report {
 
   Result<json> make() {
     CONCLAVE_TRY(phone_, read_json(evidence_.phone_report));
-    CONCLAVE_TRY(room_, read_json(evidence_.room / "room.json"));
+    CONCLAVE_TRY(room_, read_json(evidence_.room_ready));
     truth_ = read_truth(evidence_.room / "truth.jsonl");
     report_ = {{"joined", phone_.value("joined", false)},
                {"seconds_to_join", rounded(evidence_.seconds_to_join)},

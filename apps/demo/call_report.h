@@ -10,7 +10,8 @@ namespace conclave::apps {
 
 /// Where the parts of a call left what they saw of it.
 struct CallEvidence {
-  std::filesystem::path room;          ///< room.json, truth.jsonl, mouth_*.wav
+  std::filesystem::path room;          ///< truth.jsonl, mouth_*.wav
+  std::filesystem::path room_ready;    ///< what the room said when it was ready
   std::filesystem::path far_end;       ///< played.wav/.json, stats.json
   std::filesystem::path phone_report;  ///< what conclaved wrote
   double seconds_to_join = 0.0;

@@ -75,6 +75,8 @@ Status Demo::start_room() {
   const json parsed = json::parse(ready, nullptr, false);
   if (!parsed.is_object()) return Error{"the room's ready line makes no sense: " + ready};
   room_control_ = parsed.value("control", "");
+  // The room's own copy goes with it; the report needs it later.
+  std::ofstream(room_ready()) << ready << "\n";
   return {};
 }
 

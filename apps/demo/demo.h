@@ -21,7 +21,7 @@ struct DemoOptions {
   std::string listen = "127.0.0.1";
   int port = 8443;
   std::string scene;         ///< a scene file for the room; empty: the built-in one
-  std::string voice = "en";  ///< the far end's language
+  std::string voice = "fr";  ///< the far end's language
   bool headless = false;
   double seconds = 30.0;  ///< headless: how long the joined call lasts
   std::string report;     ///< headless: where R.json goes
@@ -67,6 +67,7 @@ class Demo {
   double seconds_in_call() const { return seconds_in_call_; }
   bool phone_running() { return phone_ && phone_->running(); }
   std::filesystem::path room_directory() const { return options_.data / "room"; }
+  std::filesystem::path room_ready() const { return options_.data / "room-ready.json"; }
   std::filesystem::path far_end_directory() const { return options_.data / "far-end"; }
   std::filesystem::path phone_directory() const { return options_.data / "phone"; }
   std::filesystem::path phone_report() const { return options_.data / "phone-report.json"; }

@@ -116,11 +116,21 @@ std::string package_of(const std::string& voice) {
   return "asterisk-core-sounds-" + voice.substr(0, voice.find('_')) + "-g722";
 }
 
+/// "es" stands for the first voice of that language; a whole name for itself.
+fs::path folder_of(const std::string& voice, const fs::path& sounds) {
+  std::vector<fs::path> matches;
+  std::error_code error;
+  for (fs::directory_iterator it(sounds, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().filename().string().starts_with(voice + "_")) matches.push_back(it->path());
+  }
+  return matches.empty() ? sounds / voice : *std::min_element(matches.begin(), matches.end());
+}
+
 Result<std::vector<Signal>> prompts(const std::string& voice, int sample_rate, double seconds,
                                     Random& random, const std::string& folder) {
   std::error_code error;
   std::vector<fs::path> files;
-  for (fs::directory_iterator it(fs::path(folder) / voice, error), end; !error && it != end;
+  for (fs::directory_iterator it(folder_of(voice, folder), error), end; !error && it != end;
        it.increment(error)) {
     if (it->path().extension() != ".g722") continue;
     const double length = static_cast<double>(it->file_size(error)) / kG722BytesPerSecond;
