@@ -99,18 +99,22 @@ export async function transferred_bytes(page, act) {
   return [...bodies.values()].reduce((sum, body) => sum + body.bytes, 0);
 }
 
-/** Milliseconds of main-thread work per second while nothing but live data arrives. */
+/**
+ * Milliseconds of CPU that the main thread uses per second while nothing but live data arrives.
+ * CPU and not wall-clock time, so that other programs on the machine do not count.
+ */
 export async function main_thread_ms_per_s(page, seconds) {
   const session = await page.context().newCDPSession(page);
-  await session.send('Performance.enable');
-  const read = async () => {
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const task_seconds = async () => {
     const { metrics } = await session.send('Performance.getMetrics');
-    const value = (name) => metrics.find((m) => m.name === name).value;
-    return { task: value('TaskDuration'), at: value('Timestamp') };
+    return metrics.find((m) => m.name === 'TaskDuration').value;
   };
-  const before = await read();
+  const before = await task_seconds();
+  const start = Date.now();
   await page.waitForTimeout(seconds * 1000);
-  const after = await read();
+  const used_ms = 1000 * ((await task_seconds()) - before);
+  const passed_s = (Date.now() - start) / 1000;
   await session.detach();
-  return (1000 * (after.task - before.task)) / (after.at - before.at);
+  return used_ms / passed_s;
 }
