@@ -95,6 +95,13 @@ Status RestClient::mute(const std::string& conference, const std::string& partic
   return {};
 }
 
+Status RestClient::mute_all(const std::string& conference, bool muted) {
+  const auto answer =
+      ask("POST", protocol::mute_all_path(conference), to_json(protocol::MuteRequest{muted}));
+  if (!answer) return answer.error();
+  return {};
+}
+
 Status RestClient::leave(const std::string& conference, const std::string& participant) {
   const auto answer = ask("DELETE", protocol::participant_path(conference, participant), "");
   if (!answer) return answer.error();

@@ -21,6 +21,7 @@ class RestClient {
   Status login(const service::protocol::LoginRequest& request);
   Result<service::protocol::JoinResponse> join(const service::protocol::JoinRequest& request);
   Status mute(const std::string& conference, const std::string& participant, bool muted);
+  Status mute_all(const std::string& conference, bool muted);
   Status leave(const std::string& conference, const std::string& participant);
   Result<service::protocol::Roster> roster(const std::string& conference);
   Result<service::protocol::Roster> poll_roster(const std::string& conference, std::uint64_t since,

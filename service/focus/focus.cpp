@@ -112,9 +112,7 @@ class SipFocus final : public Focus {
   void mute_changed(const std::string& participant, bool muted) override {
     const auto call = call_of(participant);
     if (!call) return;
-    // At the relay it holds from the next packet on; the mixer follows within milliseconds.
     relay_->set_muted(call->second.ports.leg, muted);
-    bridge_->set_muted(call->second.member, muted);
   }
 
   BridgeStatus bridge_status() const override { return bridge_->status(); }
@@ -196,14 +194,17 @@ class SipFocus final : public Focus {
     }
     const auto previous = call_of(participant->id);
     Call call{*ports, participant->id, participant->id + "-" + std::to_string(event.call)};
-    const bool muted = participant->entry.muted;
-    relay_->set_muted(ports->leg, muted);
+    relay_->set_muted(ports->leg, participant->entry.muted);
     {
       const std::lock_guard lock(mutex_);
       if (previous) calls_[previous->first].participant.clear();
       calls_[event.call] = call;
     }
-    bridge_->add(call.member, participant->conference, ports->bridge, muted);
+    // Muted between the look at the book and the entry above? Nobody else would tell the relay.
+    if (const auto now = book_.find(participant->id)) {
+      relay_->set_muted(ports->leg, now->entry.muted);
+    }
+    bridge_->add(call.member, participant->conference, ports->bridge);
     log::info(kLog, "call",
               {{"participant", participant->id},
                {"conference", participant->conference},

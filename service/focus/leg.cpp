@@ -23,6 +23,9 @@ constexpr int kReadsAtOnce = 16;
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kReportEvery = 2 * kSecond;
 constexpr std::int64_t kQuietStep = 20'000'000;
+// 20 ms of digital silence in Opus: CELT, full band, mono.
+constexpr std::array<std::uint8_t, 3> kSilence{0xf8, 0xff, 0xfe};
+constexpr std::uint32_t kPrimers = 3;
 constexpr const char* kCname = "conclave-service";
 
 struct Address {
@@ -132,12 +135,14 @@ void Leg::set_bridge_port(std::uint16_t port) {
   std::uint8_t dropped[1];
   for (int i = 0; i < 1000 && recv(bridge_fd_, dropped, sizeof dropped, MSG_DONTWAIT) >= 0; ++i) {
   }
+  // The mixer gives its sound only to whom it has heard. A phone that is muted, on hold or silent
+  // from the start must hear the others all the same.
+  for (std::uint32_t i = kPrimers; i > 0; --i) {
+    to_bridge(kSilence, merger_.next_timestamp() - i * 960);
+  }
 }
 
-void Leg::set_muted(bool muted) {
-  muted_ = muted;
-  if (muted) merger_.restart();
-}
+void Leg::set_muted(bool muted) { muted_ = muted; }
 
 bool Leg::on_phone(std::int64_t now_ns) noexcept {
   bool changed = false;
@@ -188,8 +193,7 @@ bool Leg::on_phone_rtp(std::span<std::uint8_t> buffer, std::size_t size,
     phone_address_ = from;
     phone_address_size_ = from_size;
   }
-  if (muted_) return false;
-  const bool changed = talk_.packet(packet->payload);
+  const bool changed = !muted_ && talk_.packet(packet->payload);
   merger_.push(packet->payload, packet->header.timestamp, now_ns, received_.jitter_ms());
   return changed;
 }
@@ -215,7 +219,9 @@ void Leg::on_phone_rtcp(std::span<std::uint8_t> buffer, std::size_t size,
 }
 
 void Leg::to_bridge(std::span<const std::uint8_t> payload, std::uint32_t timestamp) noexcept {
-  if (!bridged_ || muted_) return;
+  if (!bridged_) return;
+  // Silence rather than nothing: the mixer's queue stays in step for the moment of unmuting.
+  if (muted_) payload = kSilence;
   std::array<std::uint8_t, 2 * OpusMerger::kMaxPayload + 64> out;
   RtpHeader header;
   header.payload_type = Bridge::kPayloadType;

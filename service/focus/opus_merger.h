@@ -57,6 +57,8 @@ class OpusMerger {
   std::int64_t deadline_ns() const noexcept { return deadline_ns_; }
   /// The source began anew (other SSRC, jump): the next packet begins a new row of slots.
   void restart() noexcept;
+  /// What the next packet will carry.
+  std::uint32_t next_timestamp() const noexcept { return out_timestamp_; }
   const Counters& counters() const noexcept { return counters_; }
 
  private:

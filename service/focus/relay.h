@@ -63,7 +63,7 @@ class Relay {
   virtual Status connect(LegId leg, const media::MediaPeer& peer) = 0;
   /// Where the mixer takes this participant's packets; 0: it is away at the moment.
   virtual void set_bridge_port(LegId leg, std::uint16_t port) = 0;
-  /// Nothing of this phone's sound goes any further.
+  /// Silence goes to the mixer instead of this phone's sound, from the next packet on.
   virtual void set_muted(LegId leg, bool muted) = 0;
   virtual void close(LegId leg) = 0;
   virtual LegStats stats(LegId leg) const = 0;

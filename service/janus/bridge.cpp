@@ -70,14 +70,12 @@ struct Member {
   // Wanted.
   std::string room{};
   std::uint16_t local_port = 0;
-  bool muted = false;
   bool leaving = false;
   // As Janus has it.
   enum class State { kOut, kJoining, kIn };
   State state = State::kOut;
   std::uint64_t handle = 0;
   std::string transaction{};
-  bool muted_there = false;
   std::int64_t again_ns = 0;  ///< not before (kOut), or given up then (kJoining)
 };
 
@@ -111,13 +109,12 @@ class JanusBridge final : public Bridge {
     return outcome.get();
   }
 
-  void add(const std::string& participant, const std::string& room, std::uint16_t local_port,
-           bool muted) override {
+  void add(const std::string& participant, const std::string& room,
+           std::uint16_t local_port) override {
     tell([=, this] {
       Member member;
       member.room = room;
       member.local_port = local_port;
-      member.muted = muted;
       members_[participant] = std::move(member);
     });
   }
@@ -125,12 +122,6 @@ class JanusBridge final : public Bridge {
     tell([=, this] {
       const auto it = members_.find(participant);
       if (it != members_.end()) it->second.leaving = true;
-    });
-  }
-  void set_muted(const std::string& participant, bool muted) override {
-    tell([=, this] {
-      const auto it = members_.find(participant);
-      if (it != members_.end()) it->second.muted = muted;
     });
   }
   BridgeStatus status() const override {
@@ -299,9 +290,6 @@ class JanusBridge final : public Bridge {
         retry(id, member, "no answer to the join");
       }
       if (member.state == Member::State::kOut && now >= member.again_ns) join(id, member);
-      if (member.state == Member::State::kIn && member.muted != member.muted_there) {
-        mute(id, member);
-      }
       ++it;
     }
   }
@@ -372,13 +360,12 @@ class JanusBridge final : public Bridge {
           {{"request", "join"},
            {"room", member.room},
            {"id", id},
-           {"muted", member.muted},
+           {"muted", false},
            {"codec", "opus"},
            {"prebuffer", config_.prebuffer},
            {"rtp",
             {{"ip", "127.0.0.1"}, {"port", member.local_port}, {"payload_type", kPayloadType}}}}}});
     if (!answer) return retry(id, member, answer.error().message);
-    member.muted_there = member.muted;
     member.state = Member::State::kJoining;
     member.again_ns = SystemClock::now() + kJoinWithin;
   }
@@ -389,19 +376,6 @@ class JanusBridge final : public Bridge {
     member.handle = 0;
     member.state = Member::State::kOut;
     member.again_ns = SystemClock::now() + kRetryJoin;
-  }
-
-  void mute(const std::string& id, Member& member) {
-    const auto answer = api_->post(
-        path(member.handle),
-        {{"janus", "message"},
-         {"body",
-          {{"request", member.muted ? "mute" : "unmute"}, {"room", member.room}, {"id", id}}}});
-    // The relay holds a muted line's packets back as well, so a failure here lets nothing out.
-    if (!answer || integer(plugin_data(*answer), "error_code") != 0) {
-      log::warning(kLog, "muting in the mix failed", {{"participant", id}});
-    }
-    member.muted_there = member.muted;
   }
 
   void on_event(const json& event) {

@@ -26,10 +26,10 @@ struct BridgeStatus {
 
 /// The conference mixer: a supervised Janus with its AudioBridge plugin.
 ///
-/// What ought to be (participants, their rooms, who is muted) is told by add, remove and set_muted;
-/// a thread of its own makes Janus so, and makes it so again after Janus has died or hangs: restart
-/// at once, then with growing pauses, rooms made anew, everybody joined again. A room lives as long
-/// as it has participants. All functions return at once; any thread.
+/// What ought to be (participants and their rooms) is told by add and remove; muting happens in the
+/// relay, before the mixer. A thread of its own makes Janus so, and makes it so again after Janus
+/// has died or hangs: restart at once, then with growing pauses, rooms made anew, everybody joined
+/// again. A room lives as long as it has participants. All functions return at once; any thread.
 class Bridge {
  public:
   /// `port`: where on 127.0.0.1 the participant's RTP goes to; 0: nowhere at the moment. Called on
@@ -42,11 +42,11 @@ class Bridge {
   /// Starts Janus and waits until it answers. An error says what is missing.
   static Result<std::unique_ptr<Bridge>> start(const BridgeConfig& config, Handler handler);
 
-  /// The mix for this participant comes to 127.0.0.1:`local_port`.
+  /// The mix for this participant comes to 127.0.0.1:`local_port`, once Janus has had two packets
+  /// from there: nobody is in its mix, nor gets it, before.
   virtual void add(const std::string& participant, const std::string& room,
-                   std::uint16_t local_port, bool muted) = 0;
+                   std::uint16_t local_port) = 0;
   virtual void remove(const std::string& participant) = 0;
-  virtual void set_muted(const std::string& participant, bool muted) = 0;
   virtual BridgeStatus status() const = 0;
 };
 
