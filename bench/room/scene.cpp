@@ -177,6 +177,7 @@ Scene default_scene(int sample_rate) {
   man.voice = "it_IT_m_Carlo";
   man.position = {-1.3, 0.45, 0.4};
   scene.talkers = {woman, man};
+  scene.listen_seconds = 6;
   scene.fan_at = Point{-2.2, -1.6, 1.6};
   return scene;
 }
@@ -185,6 +186,7 @@ Scene synthetic_scene(int sample_rate) {
   Scene scene = default_scene(sample_rate);
   scene.name = "synthetic";
   for (Talker& talker : scene.talkers) talker.voice = "synthetic";
+  scene.listen_seconds = 0;
   return scene;
 }
 
@@ -206,6 +208,8 @@ Status check_scene(const Scene& scene) {
     return wrong("\"block_ms\" is not 2.5, 5 or 10");
   if (!(scene.talk_seconds >= 10 && scene.talk_seconds <= 600))
     return wrong("\"talk_seconds\" is not between 10 and 600");
+  if (!(scene.listen_seconds >= 0 && scene.listen_seconds <= 60))
+    return wrong("\"listen_seconds\" is not between 0 and 60");
   for (const double delay : {scene.capture_delay_ms, scene.playback_delay_ms}) {
     if (!(delay >= 0 && delay <= 200)) return wrong("\"converters\" are not between 0 and 200 ms");
   }
@@ -251,6 +255,7 @@ Result<Scene> parse_scene(const std::string& text) {
   top.get("speed_of_sound", scene.speed_of_sound);
   top.get("block_ms", scene.block_ms);
   top.get("talk_seconds", scene.talk_seconds);
+  top.get("listen_seconds", scene.listen_seconds);
   top.get("sensor_noise_dbfs", scene.sensor_noise_dbfs);
   Reader shoebox = top.inside("room");
   shoebox.get("size", scene.size);
@@ -321,6 +326,7 @@ std::string scene_json(const Scene& scene) {
       {"speed_of_sound", scene.speed_of_sound},
       {"block_ms", scene.block_ms},
       {"talk_seconds", scene.talk_seconds},
+      {"listen_seconds", scene.listen_seconds},
       {"sensor_noise_dbfs", scene.sensor_noise_dbfs},
       {"room",
        {{"size", to_json(scene.size)},

@@ -63,7 +63,8 @@ struct Scene {
   std::string loudspeaker_responses;  ///< optional WAV file, one channel per microphone
 
   std::vector<Talker> talkers;
-  double talk_seconds = 64;  ///< length of the talkers' loop
+  double talk_seconds = 64;   ///< length of the talkers' loop
+  double listen_seconds = 0;  ///< silence after each round of turns: the far end's turn
 
   double fan_dbfs = -64;        ///< coloured noise, RMS at the ring; <= -200: off
   std::optional<Point> fan_at;  ///< empty: a diffuse field

@@ -47,6 +47,7 @@ Result<Talk> make_talk(const Scene& scene) {
       at += piece.size() + samples(0.15, 0.5);
     } while (at < turn_end);
     at += samples(0.4, 1.6);
+    if (t + 1 == count) at += static_cast<std::size_t>(scene.listen_seconds * rate);
   }
 
   for (std::size_t t = 0; t < count; ++t) {

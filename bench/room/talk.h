@@ -17,7 +17,7 @@ struct Talk {
 };
 
 /// The talkers take turns of 3 to 9 s, with natural pauses inside (150..500 ms) and between turns
-/// (0.4..1.6 s).
+/// (0.4..1.6 s). After each round everybody listens for scene.listen_seconds.
 Result<Talk> make_talk(const Scene& scene);
 
 }  // namespace conclave::bench::room
