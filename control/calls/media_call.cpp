@@ -12,16 +12,23 @@
 #include "base/log.h"
 #include "control/errors/catalogue.h"
 #include "control/errors/classify.h"
+#include "control/settings/value.h"
 
 namespace conclave::control {
 namespace {
 
+/// Threads for what takes long.
+struct Helpers {
+  Loop resolver{"sip-resolver"};
+  Loop farewells{"sip-farewell"};
+};
+
 class SipCall final : public MediaCall {
  public:
-  SipCall(Loop& loop, std::shared_ptr<Loop> farewells, AudioFrameRing& uplink,
+  SipCall(Loop& loop, std::shared_ptr<Helpers> helpers, AudioFrameRing& uplink,
           AudioFrameRing& downlink)
       : loop_(&loop),
-        farewells_(std::move(farewells)),
+        helpers_(std::move(helpers)),
         uplink_(&uplink),
         downlink_(&downlink),
         self_(std::make_shared<SipCall*>(this)) {}
@@ -35,11 +42,12 @@ class SipCall final : public MediaCall {
     }
     if (call_ != 0) signalling_->hang_up(call_);
     // Saying goodbye to a peer that is gone takes seconds; nobody should wait for it.
-    farewells_->post([signalling = std::shared_ptr<media::Signalling>(std::move(signalling_)),
-                      folder = folder_]() mutable {
-      signalling.reset();
-      remove_folder(folder);
-    });
+    helpers_->farewells.post(
+        [signalling = std::shared_ptr<media::Signalling>(std::move(signalling_)),
+         folder = folder_]() mutable {
+          signalling.reset();
+          remove_folder(folder);
+        });
   }
 
   Status start(const MediaCallConfig& config, Events events) override;
@@ -55,6 +63,7 @@ class SipCall final : public MediaCall {
     std::error_code ec;
     if (!folder.empty()) std::filesystem::remove_all(folder, ec);
   }
+  Status begin(const std::string& address);
   void on_event(const media::SignallingEvent& event);
   void answered(const media::SignallingEvent& event);
   void end(const Error& error, bool by_peer) {
@@ -65,12 +74,12 @@ class SipCall final : public MediaCall {
   }
 
   Loop* loop_;
-  std::shared_ptr<Loop> farewells_;
+  std::shared_ptr<Helpers> helpers_;
   AudioFrameRing *uplink_, *downlink_;
   std::shared_ptr<SipCall*> self_;  // read and cleared on the loop alone
   Events events_;
   std::string folder_;
-  std::string transport_;
+  MediaCallConfig config_;
   std::unique_ptr<media::CallStream> stream_;
   std::unique_ptr<media::Signalling> signalling_;
   media::SessionDescription offer_;
@@ -79,12 +88,26 @@ class SipCall final : public MediaCall {
 };
 
 Status SipCall::start(const MediaCallConfig& config, Events events) {
+  config_ = config;
   events_ = std::move(events);
-  transport_ = config.transport;
-  std::string address = config.local_address;
-  if (address.empty()) {
-    CONCLAVE_TRY(address, local_address_towards(config.host, config.port));
+  if (!config.local_address.empty()) return begin(config.local_address);
+  if (is_ip_address(config.host)) {
+    CONCLAVE_TRY(const std::string address, local_address_towards(config.host, config.port));
+    return begin(address);
   }
+  // A name server may take its time, which the loop (and with it mute) must not.
+  helpers_->resolver.post([loop = loop_, self = self_, host = config.host, port = config.port] {
+    loop->post([self, address = local_address_towards(host, port)] {
+      if (*self == nullptr) return;
+      const Status begun = address ? (*self)->begin(*address) : Status(address.error());
+      if (!begun) (*self)->end(begun.error(), false);
+    });
+  });
+  return {};
+}
+
+Status SipCall::begin(const std::string& address) {
+  const MediaCallConfig& config = config_;
   media::CallStreamConfig stream;
   stream.local_address = address;
   stream.local_port = static_cast<std::uint16_t>(config.local_rtp_port);
@@ -180,16 +203,16 @@ void SipCall::answered(const media::SignallingEvent& event) {
   info.security = peer->local_key
                       ? "SRTP " + std::string(media::suite_name(peer->local_key->suite()))
                       : "RTP without encryption";
-  info.security += transport_ == "tls" ? ", SIP over TLS" : ", SIP without TLS";
+  info.security += config_.transport == "tls" ? ", SIP over TLS" : ", SIP without TLS";
   if (events_.answered) events_.answered(info);
 }
 
 }  // namespace
 
 MediaCallFactory sip_calls(Loop& loop, AudioFrameRing& uplink, AudioFrameRing& downlink) {
-  auto farewells = std::make_shared<Loop>("sip-farewell");
-  return [&loop, farewells, &uplink, &downlink] {
-    return std::make_unique<SipCall>(loop, farewells, uplink, downlink);
+  auto helpers = std::make_shared<Helpers>();
+  return [&loop, helpers, &uplink, &downlink] {
+    return std::make_unique<SipCall>(loop, helpers, uplink, downlink);
   };
 }
 

@@ -2,7 +2,10 @@
 #include "control/conference/rest_client.h"
 
 #include <curl/curl.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -31,6 +34,7 @@ struct RestClient::Transfer {
   std::array<char, CURL_ERROR_SIZE> error{};
   std::string answer;
   bool too_long = false;
+  std::vector<int> sockets;  // copies, to ask afterwards whether a connection stood
 
   Transfer() = default;
   Transfer(const Transfer&) = delete;
@@ -38,6 +42,23 @@ struct RestClient::Transfer {
   ~Transfer() {
     if (easy != nullptr) curl_easy_cleanup(easy);
     curl_slist_free_all(headers);
+    for (const int fd : sockets) ::close(fd);
+  }
+  static curl_socket_t open_socket(void* user, curlsocktype, curl_sockaddr* address) {
+    const int fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0) return CURL_SOCKET_BAD;
+    if (const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0); copy >= 0) {
+      static_cast<Transfer*>(user)->sockets.push_back(copy);
+    }
+    return fd;
+  }
+  /// libcurl does not tell whether a request that ran out of time had reached anybody.
+  bool connected() const {
+    return sockets.empty() || std::any_of(sockets.begin(), sockets.end(), [](int fd) {
+             sockaddr_storage peer{};
+             socklen_t length = sizeof peer;
+             return ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) == 0;
+           });
   }
   static std::size_t write(char* data, std::size_t size, std::size_t count, void* user) {
     auto* self = static_cast<Transfer*>(user);
@@ -139,6 +160,8 @@ void RestClient::begin(std::unique_ptr<Transfer> transfer) {
     curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, t.config.proxy_user.c_str());
     curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, t.config.proxy_password.c_str());
   }
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &Transfer::open_socket);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &t);
   curl_easy_setopt(easy, CURLOPT_USERAGENT, t.config.user_agent.c_str());
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t.error.data());
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Transfer::write);
@@ -161,13 +184,11 @@ void RestClient::finish(void* easy, int result) {
   } else {
     TransferFailure failure;
     failure.curl_code = transfer->too_long ? CURLE_RECV_ERROR : result;
-    double connected = 0;
     double handshaken = 0;
     curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &failure.os_errno);
     curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &failure.connect_code);
-    curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME, &connected);
     curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME, &handshaken);
-    failure.connected = connected > 0;
+    failure.connected = transfer->connected();
     failure.via_proxy = !transfer->config.proxy.empty();
     failure.proxy_step = failure.via_proxy && failure.connect_code != 200 && handshaken == 0;
     const std::string_view text = transfer->error.data();

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "control/rpc/dispatcher.h"
 #include "control/web/exchange.h"
+#include "control/web/frame_guard.h"
 #include "control/web/socket_client.h"
 
 namespace conclave::control::web {
@@ -280,6 +281,8 @@ int LwsServer::confirm_upgrade(lws* wsi, const char* protocol) {
     status = 503;
   } else {
     status = handler_->accept_socket(request);
+    // Frames that came along with the request cannot be checked, and no honest client sends any.
+    if (status == 0 && !guard_frames(lws_get_ssl(wsi))) status = 400;
   }
   if (status == 0) return 0;
   lws_return_http_status(wsi, static_cast<unsigned>(status), nullptr);

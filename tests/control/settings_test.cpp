@@ -292,7 +292,7 @@ TEST(Settings, secrets_are_neither_listed_nor_exported) {
   const std::string shown = registry.list().dump() + registry.export_values().dump();
   EXPECT_EQ(shown.find("geheim-123"), std::string::npos);
   EXPECT_EQ(shown.find("correct horse"), std::string::npos);
-  EXPECT_EQ(shown.find("argon2"), std::string::npos);
+  EXPECT_EQ(shown.find("$argon2"), std::string::npos);
   EXPECT_EQ(registry.export_values(), Json({{"Dvms.Proxy.User", "phone"}}));
 }
 

@@ -78,8 +78,10 @@ TEST_F(WebPhone, hostile_http_is_refused) {
   EXPECT_EQ(raw("POST /api/v1/login HTTP/1.1\r\n" + host +
                 "Content-Length: 5\r\nContent-Length: 6\r\n\r\n{}   "),
             400);
-  EXPECT_NE(raw("GET /../../etc/passwd HTTP/1.1\r\n" + host + "\r\n"), 200);
-  EXPECT_NE(raw("GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\n" + host + "\r\n"), 200);
+  for (const char* path : {"/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd",
+                           "/..%2f..%2fetc/passwd", "/assets/..%5c..%5cetc/passwd", "/%00"}) {
+    EXPECT_EQ(http(port(), "GET", path).body.find("root:"), std::string::npos) << path;
+  }
   EXPECT_NE(raw("DELETE / HTTP/1.1\r\n" + host + "\r\n"), 200);
   EXPECT_NE(raw("TRACE / HTTP/1.1\r\n" + host + "\r\n"), 200);
   EXPECT_NE(raw("GET / HTTP/1.1\r\n" + host + "X: " + std::string(20000, 'a') + "\r\n\r\n"), 200);
@@ -297,6 +299,38 @@ TEST_F(HostileSocket, reserved_opcodes_end_the_connection) {
 
 TEST_F(HostileSocket, unmasked_frames_end_the_connection) {
   EXPECT_TRUE(ends([](WebSocket& s) { s.frame(0x81, "{}", false); }));
+  EXPECT_TRUE(ends([](WebSocket& s) {
+    s.text(rpc(1, "ping"));
+    s.frame(0x89, "", false);
+  }));
+}
+
+TEST_F(HostileSocket, broken_control_frames_end_the_connection) {
+  EXPECT_TRUE(ends([](WebSocket& s) { s.frame(0x89, std::string(126, 'p')); }));
+  EXPECT_TRUE(ends([](WebSocket& s) { s.frame(0x09, "part"); }));
+  EXPECT_TRUE(ends([](WebSocket& s) { s.raw().send(std::string("\x81\xfe\x00\x02mask{}", 10)); }));
+}
+
+TEST_F(HostileSocket, frames_before_the_answer_are_refused) {
+  const std::string host = "127.0.0.1:" + std::to_string(port());
+  TlsClient client(port());
+  const auto answer = http_on(
+      client, "GET /api/v1/socket HTTP/1.1\r\nHost: " + host + "\r\nOrigin: https://" + host +
+                  "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                  "Sec-WebSocket-Protocol: conclave.v1\r\nCookie: " +
+                  cookie() + "\r\n\r\n" + std::string("\x81\x82mask", 6));
+  EXPECT_NE(answer.status, 101);
+}
+
+TEST_F(HostileSocket, pings_and_fragments_are_served) {
+  WebSocket socket(port(), cookie());
+  socket.frame(0x89, "hello");
+  const std::string text = rpc(5, "ping");
+  socket.frame(0x01, text.substr(0, 10));
+  socket.frame(0x89, "between");
+  socket.frame(0x80, text.substr(10));
+  EXPECT_TRUE(socket.text_with("\"id\":5"));
 }
 
 TEST_F(HostileSocket, garbage_is_answered_as_json_rpc_says) {
