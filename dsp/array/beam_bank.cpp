@@ -84,14 +84,13 @@ Result<std::unique_ptr<BeamBank>> BeamBank::create(const BeamBankConfig& config)
                  std::to_string(config.fft_size) + " and hop " + std::to_string(config.hop) +
                  " do not fit together"};
   }
-  if (config.beams < 1 || config.beams > 72) return Error{"beams: 1 to 72 looks are possible"};
+  if (config.beams < 1 || config.beams > 180) return Error{"beams: 1 to 180 looks are possible"};
   if (!(config.elevation_deg >= 0 && config.elevation_deg <= 85)) {
     return Error{"beams: the elevation must be 0 to 85 degrees"};
   }
   if (!(config.min_wng_db >= -30 && config.min_wng_db <= 12) ||
-      !(config.fade_ms >= 0 && config.fade_ms <= 2000) ||
-      !(config.spread_deg >= 0 && config.spread_deg <= 30)) {
-    return Error{"beams: white-noise gain -30..12 dB, fade 0..2000 ms, spread 0..30 degrees"};
+      !(config.fade_ms >= 0 && config.fade_ms <= 2000)) {
+    return Error{"beams: white-noise gain -30..12 dB, fade 0..2000 ms"};
   }
   auto state = std::make_unique<State>();
   State& s = *state;
@@ -111,7 +110,7 @@ Result<std::unique_ptr<BeamBank>> BeamBank::create(const BeamBankConfig& config)
     const SuperdirectiveDesigner designer(config.geometry.ring, frequency,
                                           config.geometry.speed_of_sound);
     for (int b = 0; b < s.config.beams; ++b) {
-      designer.weights(s.azimuth(b), config.elevation_deg, config.min_wng_db, config.spread_deg, w);
+      designer.weights(direction_vector(s.azimuth(b), config.elevation_deg), config.min_wng_db, w);
       for (int m = 0; m < s.microphones; ++m) {
         s.bank[b * s.microphones + m][static_cast<std::size_t>(k)] =
             Complex(std::conj(w[static_cast<std::size_t>(m)]));

@@ -17,10 +17,9 @@ struct BeamBankConfig {
   int sample_rate = 48000;
   int fft_size = 1024;
   int hop = 480;
-  int beams = 36;            ///< looks, equally spaced in azimuth, 1..72
-  float elevation_deg = 25;  ///< where seated heads are, seen from a table
+  int beams = 72;            ///< looks, equally spaced in azimuth, 1..180
+  float elevation_deg = 20;  ///< where seated heads are, seen from a table
   float min_wng_db = -6;     ///< white-noise gain that no bin falls below
-  float spread_deg = 6;      ///< a talker may be that far off the look (superdirective.h); 0..30
   float fade_ms = 50;        ///< from one beam to another
 };
 

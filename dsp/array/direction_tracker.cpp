@@ -14,6 +14,7 @@ constexpr float kWalkVariance = 0.3F;  // degrees^2 a frame
 constexpr float kPeakVariance = 60;    // degrees^2 of a peak with full evidence
 constexpr float kMostVariance = 100;
 constexpr float kConfirmScore = 5;  // frames of full evidence
+constexpr float kActiveScore = 3;
 constexpr float kMostScore = 20;
 constexpr float kScoreLoss = 0.03F;  // a frame, while others have the evidence
 constexpr float kAttackSeconds = 0.05F;
@@ -81,20 +82,22 @@ void DirectionTracker::start(const SrpMap::Peak& peak, float evidence) noexcept 
   slot->score = evidence;
 }
 
-void DirectionTracker::age(Track& track, float evidence, float activity) noexcept {
+/// Only the strongest peak of a frame adds to a track's score; being second shows that the talker
+/// may still be there, no more. Images of one talker in the walls are second most of the time.
+void DirectionTracker::age(Track& track, float evidence, bool strongest, float activity) noexcept {
   const float frames = hop_ / kFrame;
   track.variance = std::min(kMostVariance, track.variance + kWalkVariance * frames);
-  if (evidence > 0) {
+  if (evidence > 0 && strongest) {
     track.score = std::min(kMostScore, track.score + evidence * frames);
-    track.idle_s = 0;
   } else {
     track.score *= 1 - kScoreLoss * activity * frames;
-    track.idle_s += hop_;
   }
+  track.idle_s = evidence > 0 ? 0.0F : track.idle_s + hop_;
   const float seconds = evidence > track.activity ? kAttackSeconds : kReleaseSeconds;
   track.activity += (evidence - track.activity) * (1 - std::exp(-hop_ / seconds));
   if (track.score >= kConfirmScore) track.confirmed = true;
-  track.active = track.confirmed && track.activity > (track.active ? kInactive : kActive);
+  track.active = track.confirmed && track.score > kActiveScore &&
+                 track.activity > (track.active ? kInactive : kActive);
   const float patience = track.confirmed ? kForgetSeconds : kForgetCandidateSeconds;
   if (track.idle_s > patience && track.id != primary_id_) track = {};
 }
@@ -138,6 +141,7 @@ void DirectionTracker::choose_primary() noexcept {
 
 void DirectionTracker::update(std::span<const SrpMap::Peak> peaks, float activity) noexcept {
   std::array<float, kHypotheses> evidence{};
+  int strongest = -1;
   if (activity > 0.02F) {
     for (std::size_t i = 0; i < peaks.size(); ++i) {
       const float relative = peaks[i].value / std::max(peaks[0].value, 1e-6F);
@@ -152,6 +156,7 @@ void DirectionTracker::update(std::span<const SrpMap::Peak> peaks, float activit
         continue;
       }
       if (i > 0 && !t->confirmed) continue;
+      if (i == 0) strongest = static_cast<int>(t - tracks_.data());
       float& e = evidence[static_cast<std::size_t>(t - tracks_.data())];
       if (e > 0) continue;
       e = strength;
@@ -159,7 +164,9 @@ void DirectionTracker::update(std::span<const SrpMap::Peak> peaks, float activit
     }
   }
   for (std::size_t i = 0; i < kHypotheses; ++i) {
-    if (tracks_[i].id != 0) age(tracks_[i], evidence[i], activity);
+    if (tracks_[i].id != 0) {
+      age(tracks_[i], evidence[i], static_cast<int>(i) == strongest, activity);
+    }
   }
   merge();
   choose_primary();

@@ -46,7 +46,7 @@ class DirectionTracker {
   Track* nearest(float azimuth_deg, float gate_deg) noexcept;
   void correct(Track& track, const SrpMap::Peak& peak, float evidence) noexcept;
   void start(const SrpMap::Peak& peak, float evidence) noexcept;
-  void age(Track& track, float evidence, float activity) noexcept;
+  void age(Track& track, float evidence, bool strongest, float activity) noexcept;
   void merge() noexcept;
   void choose_primary() noexcept;
 

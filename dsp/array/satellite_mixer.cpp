@@ -6,8 +6,6 @@
 #include <cmath>
 #include <string>
 
-#include "dsp/enhance/noise_tracker.h"
-
 namespace conclave::dsp {
 namespace {
 
@@ -20,6 +18,9 @@ constexpr float kDwellSeconds = 0.25F;    // least time between two choices
 constexpr float kSpeechOverNoise = 4.0F;  // a frame whose best source has less is no speech
 constexpr float kMostMatchDb = 20;
 constexpr float kLeastPower = 1e-12F;
+constexpr float kBandSeconds = 0.04F;   // smoothing of band powers before the search for minima
+constexpr float kWindowSeconds = 0.8F;  // minima of the last one to two windows count
+constexpr float kMinimumBias = 1.25F;   // a minimum of smoothed power lies that much below the mean
 
 float to_db(float ratio) { return 10 * std::log10(std::max(ratio, 1e-12F)); }
 
@@ -27,8 +28,11 @@ float to_db(float ratio) { return 10 * std::log10(std::max(ratio, 1e-12F)); }
 
 struct SatelliteMixer::State {
   struct Source {
-    NoiseTracker tracker;
-    FrameBuffer bands{1, kBands};
+    std::array<float, kBands> bands{};
+    std::array<float, kBands> least{};         // in the present window
+    std::array<float, kBands> least_before{};  // in the one before
+    int frames = 0;                            // in the present window
+    bool started = false;
     float speech = 0;  // smoothed speech power in the band, noise taken off
     float noise = 0;   // the noise's
     float now = 0;     // speech of this frame
@@ -45,6 +49,7 @@ struct SatelliteMixer::State {
   int selected = 0;
   float since_change = 0;
   float hop_seconds = 0.01F;
+  float band_step = 0.2F;
   float heard = 0;  // seconds of speech, for a fast start of the level match
   SatelliteMixerMetrics metrics;
 
@@ -54,24 +59,38 @@ struct SatelliteMixer::State {
   void fade() noexcept;
 };
 
-/// Band powers, noise and speech of one source. False for what is not a number.
+/// Band powers, noise and speech of one source. A band holds several bins, so its power varies
+/// little and the noise is simply its minimum (Martin 2001). False for what is not a number.
 bool SatelliteMixer::State::measure(Source& s, std::span<const std::complex<float>> x,
                                     bool adapt) noexcept {
+  std::array<float, kBands> power;
   float total = 0;
-  const auto bands = s.bands[0];
   for (std::size_t b = 0; b < kBands; ++b) {
     float sum = 0;
     for (int k = edges[b]; k < edges[b + 1]; ++k) sum += std::norm(x[static_cast<std::size_t>(k)]);
-    bands[b] = sum;
+    power[b] = sum;
     total += sum;
   }
   if (!std::isfinite(total)) return false;
-  s.tracker.update(bands, adapt);
+  if (adapt && total > kLeastPower) {
+    if (!s.started) s.bands = s.least = s.least_before = power;
+    s.started = true;
+    const bool turn = ++s.frames >= static_cast<int>(kWindowSeconds / hop_seconds);
+    if (turn) s.frames = 0;
+    for (std::size_t b = 0; b < kBands; ++b) {
+      s.bands[b] += band_step * (power[b] - s.bands[b]);
+      s.least[b] = std::min(s.least[b], s.bands[b]);
+      if (turn) {
+        s.least_before[b] = s.least[b];
+        s.least[b] = s.bands[b];
+      }
+    }
+  }
   s.noise = s.now = 0;
   for (std::size_t b = 0; b < kBands; ++b) {
-    const float n = s.tracker.noise()[b];
+    const float n = kMinimumBias * std::min(s.least[b], s.least_before[b]);
     s.noise += n;
-    s.now += std::max(0.0F, bands[b] - 1.5F * n);
+    s.now += std::max(0.0F, power[b] - n);
   }
   s.noise = std::max(s.noise, kLeastPower);
   return true;
@@ -180,7 +199,7 @@ Result<std::unique_ptr<SatelliteMixer>> SatelliteMixer::create(const SatelliteMi
     s.edges[b] = static_cast<int>(std::lround(f / hz));
     if (b > 0) s.edges[b] = std::max(s.edges[b], s.edges[b - 1] + 1);
   }
-  for (auto& source : s.source) source.tracker = NoiseTracker(kBands, s.hop_seconds);
+  s.band_step = 1 - std::exp(-s.hop_seconds / kBandSeconds);
   std::unique_ptr<SatelliteMixer> mixer(new SatelliteMixer(std::move(state)));
   mixer->reset();
   return mixer;
@@ -188,12 +207,7 @@ Result<std::unique_ptr<SatelliteMixer>> SatelliteMixer::create(const SatelliteMi
 
 void SatelliteMixer::reset() noexcept {
   State& s = *state_;
-  for (auto& source : s.source) {
-    source.tracker.reset();
-    source.speech = source.noise = source.now = source.share = source.gain = 0;
-    source.match = 1;
-    source.usable = false;
-  }
+  s.source.fill({});
   s.source[0].share = s.source[0].gain = 1;
   s.selected = 0;
   s.since_change = 0;

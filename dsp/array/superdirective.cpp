@@ -60,37 +60,4 @@ void SuperdirectiveDesigner::weights(const Position& look, double min_wng_db,
   std::copy(w.begin(), w.end(), out.begin());
 }
 
-void SuperdirectiveDesigner::weights(double azimuth_deg, double elevation_deg, double min_wng_db,
-                                     double spread_deg, std::span<std::complex<double>> out) const {
-  const Eigen::VectorXcd a = steer(direction_vector(azimuth_deg, elevation_deg));
-  double load = loading(a, min_wng_db);
-  Eigen::VectorXcd w = solve(a, load);
-  if (spread_deg > 0 && frequency_hz_ > 0) {
-    constexpr int kSteps = 5;
-    Eigen::MatrixXcd looks(values_.size(), kSteps * 3);
-    int column = 0;
-    for (int i = 0; i < kSteps; ++i) {
-      const double azimuth = azimuth_deg + spread_deg * (i - kSteps / 2) / (kSteps / 2);
-      for (int j = -1; j <= 1; ++j) {
-        const double elevation = std::clamp(elevation_deg + spread_deg * j, 0.0, 80.0);
-        looks.col(column++) = steer(direction_vector(azimuth, elevation));
-      }
-    }
-    const double wanted = std::pow(
-        10.0,
-        std::min(min_wng_db, 10 * std::log10(static_cast<double>(values_.size())) - 0.05) / 10);
-    // The widened lobe has a white-noise gain of its own; raise the loading until it holds too.
-    for (int attempt = 0; attempt < 40; ++attempt) {
-      for (int i = 0; i < 6; ++i) {
-        w = solve(looks * (looks.adjoint() * w).eval(), load);
-        w.normalize();
-      }
-      if (std::norm(a.dot(w)) >= wanted) break;
-      load *= 2;
-    }
-  }
-  w /= std::conj(w.dot(a));  // w^H a = 1
-  std::copy(w.begin(), w.end(), out.begin());
-}
-
 }  // namespace conclave::dsp

@@ -19,14 +19,6 @@ class SuperdirectiveDesigner {
                          double speed_of_sound);
 
   /// Weights w with w^H a(look) = 1 and a white-noise gain of at least min(min_wng_db, 10 log10 M).
-  ///
-  /// `spread_deg` > 0 widens the main lobe: instead of the gain towards one direction, the mean
-  /// power gain over looks within +-spread in azimuth and elevation is maximised against the loaded
-  /// diffuse field (a few power iterations from the MVDR solution). Above a few kHz a ring's lobe
-  /// is narrower than the error of any direction finder, and a talker beside it would sound dull.
-  void weights(double azimuth_deg, double elevation_deg, double min_wng_db, double spread_deg,
-               std::span<std::complex<double>> out) const;
-  /// The plain MVDR solution for any look (unit vector).
   void weights(const Position& look, double min_wng_db, std::span<std::complex<double>> out) const;
 
  private:

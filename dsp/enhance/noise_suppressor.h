@@ -18,7 +18,7 @@ struct NoiseSuppressorConfig {
 struct NoiseSuppressorParams {
   bool enabled = true;           ///< off: gains ramp to 1, the noise is still tracked
   float max_reduction_db = 24;   ///< 0..40, deepest attenuation of pure noise
-  float dereverberation = 0.6F;  ///< 0..2, share of the room's late tail that is taken off; 0: none
+  float dereverberation = 0.5F;  ///< 0..2, share of the room's late tail that is taken off; 0: none
 };
 
 struct NoiseSuppressorMetrics {

@@ -14,7 +14,7 @@ constexpr float kFallDbPerSecond = 18;
 constexpr float kSpeechActivity = 0.5F;
 constexpr float kRelativeGateDb = 12;   // below the speech level a frame is a pause or a room tail
 constexpr float kSettleSeconds = 0.4F;  // of speech, before the first opinion counts
-constexpr float kMemorySeconds = 3;     // of speech, not of time
+constexpr float kMemorySeconds = 2;     // of speech, not of time
 
 /// Transposed direct form II.
 struct Biquad {
