@@ -122,7 +122,8 @@ Status SofiaSignalling::open() {
   }
   Status status = Error{"the SIP port could not be opened"};
   const int attempts = config_.bind_port == 0 ? 8 : 1;
-  for (int i = 0; i < attempts && !status; ++i) {
+  // Another port helps when there is none to listen on; a wrong key stays wrong.
+  for (int i = 0; i < attempts && !status && nua_ == nullptr; ++i) {
     const auto port = config_.bind_port != 0 ? config_.bind_port
                                              : free_port(config_.bind_address, config_.transport);
     status = make_agent(port);
@@ -165,6 +166,7 @@ Status SofiaSignalling::make_agent(std::uint16_t port) {
     if (auto status = guard_->end_capture(); !status && nua_ != nullptr) return status;
   }
   if (nua_ == nullptr) {
+    if (tls) guard_->discard();
     return Error{"cannot listen for SIP on " + bracketed(config_.bind_address) + ":" +
                  std::to_string(port) + "; is the port in use, or the certificate unreadable?"};
   }
@@ -191,6 +193,7 @@ void SofiaSignalling::close() {
   }
   if (nua_ != nullptr) nua_destroy(nua_);
   nua_ = nullptr;
+  guard_.reset();  // on this thread, behind the library
   calls_.clear();
   if (root_ != nullptr) {
     loop_.detach(root_);
@@ -389,6 +392,7 @@ void SofiaSignalling::tell(const SignallingEvent& event) { handler_(event); }
 
 void SofiaSignalling::on_tick() {
   const auto now = SystemClock::now();
+  if (guard_) guard_->sweep();
   for (auto& [id, call] : calls_) {
     if (call->phase == SofiaCall::Phase::kCalling && now > call->deadline_ns) {
       nua_cancel(call->handle, TAG_END());

@@ -19,18 +19,8 @@
 namespace conclave::media {
 namespace {
 
-thread_local std::vector<SSL_CTX*>* capturing = nullptr;
-
-void context_made(void* parent, void*, CRYPTO_EX_DATA*, int, long, void*) {
-  if (capturing != nullptr) capturing->push_back(static_cast<SSL_CTX*>(parent));
-}
-
-/// The slot in every SSL_CTX where its guard is found again; its birth is what tells us of the CTX.
-int guard_slot() {
-  static const int slot =
-      CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, nullptr, context_made, nullptr, nullptr);
-  return slot;
-}
+/// The guard of this thread; OpenSSL's notices carry no context of ours.
+thread_local TlsGuard* guard_here = nullptr;
 
 bool is_address(const std::string& name) {
   std::array<unsigned char, 16> bytes{};
@@ -74,19 +64,108 @@ Status write_file(const std::string& path, std::string_view text, mode_t mode) {
 
 }  // namespace
 
+void TlsGuard::context_made(void* parent, void*, CRYPTO_EX_DATA*, int, long, void*) {
+  if (guard_here != nullptr && guard_here->capturing_) {
+    guard_here->contexts_.push_back(static_cast<SSL_CTX*>(parent));
+  }
+}
+
+void TlsGuard::context_gone(void* parent, void*, CRYPTO_EX_DATA*, int, long, void*) {
+  if (guard_here != nullptr) std::erase(guard_here->contexts_, static_cast<SSL_CTX*>(parent));
+}
+
+void TlsGuard::discard() {
+  std::vector<SSL_CTX*> left;
+  left.swap(contexts_);
+  for (SSL_CTX* context : left) SSL_CTX_free(context);
+}
+
+void TlsGuard::bio_made(void* parent, void*, CRYPTO_EX_DATA*, int, long, void*) {
+  auto* bio = static_cast<BIO*>(parent);
+  if (guard_here != nullptr && BIO_method_type(bio) == BIO_TYPE_SOCKET) {
+    guard_here->newest_bio_ = bio;
+  }
+}
+
+void TlsGuard::connection_made(void* parent, void*, CRYPTO_EX_DATA*, int, long, void*) {
+  if (guard_here == nullptr || guard_here->newest_bio_ == nullptr) return;
+  // The library makes the BIO of a socket, then the SSL that it goes with.
+  BIO_set_callback_ex(guard_here->newest_bio_, &TlsGuard::bio_event);
+  guard_here->connections_.push_back({static_cast<SSL*>(parent), guard_here->newest_bio_});
+  guard_here->newest_bio_ = nullptr;
+}
+
+/// A library that does free its connections: nothing to do for them.
+void TlsGuard::connection_gone(void* parent, void*, CRYPTO_EX_DATA*, int, long, void*) {
+  if (guard_here == nullptr) return;
+  std::erase_if(guard_here->connections_,
+                [parent](const Connection& c) { return c.ssl == static_cast<SSL*>(parent); });
+}
+
+long TlsGuard::bio_event(BIO* bio, int operation, const char*, std::size_t, int, long, int result,
+                         std::size_t*) {
+  if (operation != BIO_CB_FREE || guard_here == nullptr || !guard_here->asking_) return result;
+  guard_here->was_last_ = true;
+  BIO_up_ref(bio);
+  return 0;  // not now
+}
+
+/// OpenSSL tells no reference counts, but it asks before it frees something for good.
+bool TlsGuard::last_owner(BIO* bio) {
+  asking_ = true;
+  was_last_ = false;
+  BIO_free(bio);
+  asking_ = false;
+  if (!was_last_) BIO_up_ref(bio);
+  return was_last_;
+}
+
+/// The slot in every SSL_CTX where its guard is found again. Taking the slots is what makes OpenSSL
+/// tell of every object that is made.
+int TlsGuard::guard_slot() {
+  static const int slot = [] {
+    CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_BIO, 0, nullptr, &TlsGuard::bio_made, nullptr, nullptr);
+    CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, nullptr, &TlsGuard::connection_made, nullptr,
+                            &TlsGuard::connection_gone);
+    return CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, nullptr, &TlsGuard::context_made,
+                                   nullptr, &TlsGuard::context_gone);
+  }();
+  return slot;
+}
+
 TlsGuard::TlsGuard(Config config, Expected expected, Refused refused)
     : config_(std::move(config)), expected_(std::move(expected)), refused_(std::move(refused)) {
   (void)guard_slot();
+  guard_here = this;
 }
 
 TlsGuard::~TlsGuard() {
-  if (capturing == &contexts_) capturing = nullptr;
+  sweep();
+  if (guard_here == this) guard_here = nullptr;
 }
 
-void TlsGuard::begin_capture() { capturing = &contexts_; }
+void TlsGuard::sweep() {
+  std::vector<Connection> all;
+  all.swap(connections_);
+  for (const Connection& c : all) {
+    // Two references while the library is there: its own, and one for both uses by the SSL.
+    if (!last_owner(c.bio)) {
+      connections_.push_back(c);
+      continue;
+    }
+    BIO_up_ref(c.bio);                       // the SSL gives back one for each of its two
+    SSL_CTX_up_ref(SSL_get_SSL_CTX(c.ssl));  // the one that the library should have kept
+    SSL_free(c.ssl);
+  }
+}
+
+void TlsGuard::begin_capture() {
+  contexts_.clear();
+  capturing_ = true;
+}
 
 Status TlsGuard::end_capture() {
-  capturing = nullptr;
+  capturing_ = false;
   if (contexts_.empty()) return Error{"TLS could not be set up: the SIP library made no context"};
   for (SSL_CTX* context : contexts_) {
     SSL_CTX_set_ex_data(context, guard_slot(), this);
