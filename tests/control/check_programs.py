@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The programs from outside: conclaved's ready line, web, local door, report and end; the command
+line's catalogues.
+
+  check_programs.py CONCLAVED CONCLAVE
+"""
+import json
+import pathlib
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+
+CONCLAVED, CONCLAVE = sys.argv[1], sys.argv[2]
+
+
+def run(*arguments):
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+
+
+def expect(condition, what):
+    if not condition:
+        sys.exit(f"failed: {what}")
+
+
+def check_command_line():
+    settings = json.loads(run(CONCLAVE, "settings", "list", "--json").stdout)
+    expect(len(settings) >= 90, "conclave settings list")
+    expect(all(row["name"] and row["help"] for row in settings), "settings have names and help")
+    errors = json.loads(run(CONCLAVE, "errors", "list", "--json").stdout)
+    expect(len(errors) == 54, "conclave errors list")
+    expect(run(CONCLAVE, "errors", "show", "953").stdout.startswith("NET-953"), "errors show")
+    missing = run(CONCLAVE, "ctl", "--data", "/nonexistent", "ping")
+    expect(missing.returncode == 1 and missing.stderr.count("\n") == 1, "ctl without a phone")
+    expect(run(CONCLAVE, "ctl", "--data", "/x", "ping", "[1").returncode == 2, "ctl with wrong use")
+
+
+def check_phone(folder):
+    expect(run(CONCLAVED, "--version", "--json").stdout.startswith("{"), "--version --json")
+    expect(run(CONCLAVED, "--no-such-option").returncode == 2, "wrong use ends with 2")
+    wrong = run(CONCLAVED, "--data", f"{folder}/x", "--set", "Dvms.Proxy.Port=99999")
+    expect(wrong.returncode == 1 and "65535" in wrong.stderr, "a wrong setting ends with 1")
+    report = folder / "report.json"
+    phone = subprocess.Popen(
+        [CONCLAVED, "--data", str(folder), "--port", "0", "--report", str(report), "--set",
+         "Sip.Account.DisplayName=Room 4"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        ready = json.loads(phone.stdout.readline())
+        expect(ready["ready"] is True and ready["user"] == "admin", "ready line")
+        context = ssl.create_default_context(cafile=str(folder / "web-cert.pem"))
+        try:
+            urllib.request.urlopen(ready["url"] + "api/v1/session", context=context, timeout=10)
+            sys.exit("failed: a session without login")
+        except urllib.error.HTTPError as refused:
+            expect(refused.code == 401, "session without login is 401")
+        muted = run(CONCLAVE, "ctl", "--data", str(folder), "call.mute", '{"muted":true}')
+        expect(json.loads(muted.stdout) == {"muted": True}, "ctl call.mute: " + muted.stderr)
+        refused = run(CONCLAVE, "ctl", "--data", str(folder), "call.join", '{"passcode":"x"}')
+        expect(refused.returncode == 1 and "passcode" in refused.stderr, "ctl tells the catalogue's message")
+        state = json.loads(run(CONCLAVE, "ctl", "--data", str(folder), "state.resync").stdout)["state"]
+        expect(state["call"]["muted"] is True, "state")
+    finally:
+        phone.send_signal(signal.SIGTERM)
+    expect(phone.wait(timeout=30) == 0, "SIGTERM ends with 0")
+    figures = json.loads(report.read_text())
+    expect(figures["joined"] is False and figures["violations"] == 0, "report")
+    expect(not (folder / "control.sock").exists(), "the socket is gone")
+    # Settings are there again after a restart.
+    expect("Room 4" in (folder / "settings.conclave").read_text(), "settings are kept")
+
+
+check_command_line()
+with tempfile.TemporaryDirectory() as temporary:
+    check_phone(pathlib.Path(temporary))
+print("ok")
