@@ -197,7 +197,7 @@ Recording convolve(const Signal& signal, const Recording& responses) {
 }
 
 Recording diffuse(const Geometry& array, int rate, std::size_t samples, std::uint32_t seed) {
-  constexpr int kWaves = 40;
+  constexpr int kWaves = 20;
   Recording out(array.ring.size(), Signal(samples));
   std::mt19937 random(seed);
   std::uniform_real_distribution<double> uniform(0, 1);
