@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Three helpers, so that each folder's CMakeLists.txt is a list of files and what they need.
+# Four functions, so that each folder's CMakeLists.txt is a list of files and what they need.
 find_package(PkgConfig REQUIRED)
 
 # conclave_pkg(NAME MODULE...): an imported target conclave_pkg::NAME for pkg-config modules.

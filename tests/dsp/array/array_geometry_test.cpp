@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "simulation.h"
+#include "tests/dsp/array/simulation.h"
 
 namespace conclave::dsp {
 namespace {

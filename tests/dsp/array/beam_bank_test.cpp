@@ -8,7 +8,7 @@
 #include <random>
 
 #include "base/realtime.h"
-#include "simulation.h"
+#include "tests/dsp/array/simulation.h"
 
 namespace conclave::dsp {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "base/realtime.h"
 #include "dsp/transform/stft.h"
-#include "simulation.h"
+#include "tests/dsp/array/simulation.h"
 
 namespace conclave::dsp {
 namespace {

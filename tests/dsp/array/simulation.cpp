@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "simulation.h"
+#include "tests/dsp/array/simulation.h"
 
 #include <algorithm>
 #include <cmath>
