@@ -101,7 +101,15 @@ Status run_far_end(const FarEndOptions& options) {
     CONCLAVE_TRY(played, Recorder::create(options.record, "played"));
     CONCLAVE_TRY(spoken, Recorder::create(options.record, "spoken"));
   }
-  CONCLAVE_TRY(auto participant, Participant::join(options.participant));
+  auto joined_or_not = Participant::join(options.participant);
+  if (!joined_or_not) {
+    const Error& error = joined_or_not.error();
+    const bool ours = error.id.rfind("JOIN", 0) == 0 || error.id.rfind("IN-", 0) == 0;
+    return Error{"cannot join: " + error.message +
+                     (ours ? " Check --passcode and --email" : "; is the service running?"),
+                 error.id};
+  }
+  const std::unique_ptr<Participant> participant = std::move(*joined_or_not);
   const nlohmann::json joined = {{"joined", true},
                                  {"conference", participant->place().conference.title},
                                  {"participant", participant->place().participant.id}};

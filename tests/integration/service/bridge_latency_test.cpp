@@ -174,7 +174,10 @@ TEST(BridgeLatency, packet_in_to_packet_out) {
       spacing[spacing.size() * 99 / 100]);
   // Up to 10 ms wait for the other half, up to 20 ms for the mixer's turn, one packet of its queue.
   EXPECT_LT(delays[delays.size() / 2], 60.0);
-  EXPECT_NEAR(spacing[spacing.size() / 2], 20.0, 3.0);
+  // On average, because a busy machine makes the mixer catch up in bursts.
+  double sum = 0;
+  for (const double s : spacing) sum += s;
+  EXPECT_NEAR(sum / static_cast<double>(spacing.size()), 20.0, 1.0);
   bridge.reset();
   relay.reset();
   std::filesystem::remove_all(name);
