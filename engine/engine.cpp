@@ -13,9 +13,27 @@ constexpr float kTailMs = 200.0F;
 // The far end's echo rings on after its speech: that long nothing learns noise or direction.
 constexpr int kFarHangoverBlocks = 20;
 constexpr float kNearProbable = 0.5F;
+// A talker who has been there that long has filled the averages of the satellites' clocks.
+constexpr int kSteadyBlocks = 250;
+constexpr float kSteadyDeg = 15.0F;
+constexpr float kShortWayMs = 1.0F;
 
 float clamped(float value, float low, float high, float fallback) {
   return std::isfinite(value) ? std::clamp(value, low, high) : fallback;
+}
+
+// How much later a talker's sound comes to a satellite than to the ring; negative when he sits at
+// it. How far away he is nobody knows: people sit at the edge of the table, satellites lie in
+// front of them.
+float way_to_satellite_ms(const dsp::Position& satellite, float azimuth_deg, double speed) {
+  constexpr double kBehindSatellite = 0.6;
+  constexpr double kNearest = 1.5;
+  const auto towards = dsp::direction_vector(static_cast<double>(azimuth_deg), 0.0);
+  const double along = satellite.x * towards.x + satellite.y * towards.y;
+  const double far = std::max(along + kBehindSatellite, kNearest);
+  const double to_satellite =
+      std::hypot(towards.x * far - satellite.x, towards.y * far - satellite.y, satellite.z);
+  return static_cast<float>((to_satellite - far) / speed * 1000.0);
 }
 
 }  // namespace
@@ -175,16 +193,55 @@ void Engine::measure(ConstFrameView capture, ConstFrameView playback,
           there ? TrackMetrics{track.id, track.azimuth_deg, track.elevation_deg, track.activity}
                 : TrackMetrics{};
     }
-    for (std::size_t s = 0; s < static_cast<std::size_t>(sats_); ++s) {
-      const float share = mixer_->metrics().share[s + 1];
-      m.satellites[s].gain_db = power_to_db(share * share);
-      m.satellites[s].synced = sats_usable_[s];
-    }
+    measure_satellites(capture);
   }
   m.muted = params_.muted && mute_ramp_.settled();
   m.agc_gain_db = agc_ != nullptr ? agc_->metrics().gain_db : 0.0F;
   m.limiter_gain_db = limiter_ != nullptr ? limiter_->metrics().gain_db : 0.0F;
   ++m.blocks;
+}
+
+void Engine::measure_satellites(ConstFrameView capture) noexcept {
+  if (sats_ == 0) return;
+  ring_floor_.process(capture[0]);
+  const auto& direction = finder_->metrics();
+  const float turned = std::abs(std::remainder(direction.azimuth_deg - steady_azimuth_, 360.0F));
+  if (!direction.valid || turned > kSteadyDeg) {
+    steady_azimuth_ = direction.azimuth_deg;
+    steady_blocks_ = 0;
+  } else {
+    ++steady_blocks_;
+  }
+  clocks_->process(capture.rows(0, 1), capture.rows(ring_, sats_), steady_blocks_ > kSteadyBlocks);
+  for (int i = 0; i < sats_; ++i) {
+    const auto s = static_cast<std::size_t>(i);
+    auto& m = metrics_.satellites[s];
+    const float share = mixer_->metrics().share[s + 1];
+    m.gain_db = power_to_db(share * share);
+    m.synced = sats_usable_[s];
+
+    const auto& clock = clocks_->observation(i);
+    m.ppm = clock.ppm_known ? clock.ppm : 0.0F;
+    satellite_floor_[s].process(capture[ring_ + i]);
+    const float ring = ring_floor_.power();
+    const float satellite = satellite_floor_[s].power();
+    if (ring > 0.0F && satellite > 0.0F) {
+      m.sensitivity_db = power_to_db(satellite) - power_to_db(ring);
+    }
+    // Whose way is known, and short, tells how late the card is; other talkers tell it badly.
+    const auto& place = config_.geometry.satellites[s];
+    if (!clock.delay_known) continue;
+    const float way =
+        place && direction.valid
+            ? way_to_satellite_ms(*place, direction.azimuth_deg, config_.geometry.speed_of_sound)
+            : 0.0F;
+    const bool trusted = steady_blocks_ > kSteadyBlocks && way < kShortWayMs;
+    if (trusted || !m.offset_known || !satellite_heard_near_[s])
+      offset_ms_[s] = clock.delay_ms - way;
+    satellite_heard_near_[s] = satellite_heard_near_[s] || trusted;
+    m.offset_ms = offset_ms_[s];
+    m.offset_known = true;
+  }
 }
 
 void Engine::set_params(const EngineParams& p) noexcept {
@@ -226,6 +283,12 @@ void Engine::reset() noexcept {
     finder_->reset();
     beams_->reset();
     mixer_->reset();
+    clocks_->reset();
+    ring_floor_.reset();
+    for (auto& floor : satellite_floor_) floor.reset();
+    offset_ms_.fill(0.0F);
+    satellite_heard_near_.fill(false);
+    steady_blocks_ = 0;
   }
   error_analysis_->reset();
   synthesis_->reset();
@@ -312,6 +375,7 @@ Status Engine::build() {
     CONCLAVE_TRY(
         mixer_, dsp::SatelliteMixer::create(
                     {.sample_rate = rate, .fft_size = fft_size, .hop = hop_, .satellites = sats_}));
+    CONCLAVE_TRY(clocks_, ClockObserver::create(rate, hop_, sats_));
   }
   CONCLAVE_TRY(noise_, dsp::NoiseSuppressor::create(
                            {.sample_rate = rate, .fft_size = fft_size, .hop = hop_}));

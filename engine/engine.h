@@ -22,6 +22,7 @@
 #include "dsp/level/level_meter.h"
 #include "dsp/level/limiter.h"
 #include "dsp/transform/stft.h"
+#include "engine/clock_observer.h"
 #include "engine/engine_meters.h"
 #include "engine/metrics.h"
 #include "engine/params.h"
@@ -115,6 +116,7 @@ class Engine {
   void suppress() noexcept;
   void level(FrameView send) noexcept;
   void measure(ConstFrameView capture, ConstFrameView playback, ConstFrameView send) noexcept;
+  void measure_satellites(ConstFrameView capture) noexcept;
 
   EngineConfig config_;
   EngineParams params_;
@@ -176,6 +178,13 @@ class Engine {
   std::optional<dsp::LevelMeter> speaker_meter_;
   std::optional<dsp::LevelMeter> sent_meter_;
   EchoMeter echo_meter_;
+  std::unique_ptr<ClockObserver> clocks_;
+  FloorMeter ring_floor_;
+  std::array<FloorMeter, kMaxSatellites> satellite_floor_;
+  std::array<float, kMaxSatellites> offset_ms_{};
+  std::array<bool, kMaxSatellites> satellite_heard_near_{};  // by a talker close to it
+  float steady_azimuth_ = 0.0F;
+  int steady_blocks_ = 0;
   Taps taps_;
   EngineMetrics metrics_;
 };

@@ -7,6 +7,9 @@
 namespace conclave::engine {
 namespace {
 constexpr float kSmoothing = 0.01F;  // per 10 ms block: 1 s
+constexpr float kFloorSmoothing = 0.05F;
+constexpr int kFloorBlocks = 300;
+constexpr float kNothing = 1e-12F;
 }  // namespace
 
 float mean_square(std::span<const float> x) noexcept {
@@ -38,5 +41,20 @@ float EchoMeter::erle_db() const noexcept {
 }
 
 float EchoMeter::residual_db() const noexcept { return power_to_db(sent_average_); }
+
+void FloorMeter::process(std::span<const float> x) noexcept {
+  const float power = mean_square(x);
+  if (!(power > kNothing)) return;  // a stream that has not begun, or not a number
+  smoothed_ += (smoothed_ == 0.0F ? 1.0F : kFloorSmoothing) * (power - smoothed_);
+  least_ = least_ == 0.0F ? smoothed_ : std::min(least_, smoothed_);
+  if (++blocks_ % kFloorBlocks != 0) return;
+  last_least_ = least_;
+  least_ = smoothed_;
+}
+
+float FloorMeter::power() const noexcept {
+  if (least_ == 0.0F || last_least_ == 0.0F) return least_;
+  return std::min(least_, last_least_);
+}
 
 }  // namespace conclave::engine

@@ -29,6 +29,21 @@ class EchoMeter {
   float sent_average_ = 0.0F;
 };
 
+/// The quietest that a signal was lately: the room's noise. Audio thread.
+class FloorMeter {
+ public:
+  void process(std::span<const float> x) noexcept;
+  void reset() noexcept { *this = FloorMeter(); }
+  /// 0 while unknown.
+  float power() const noexcept;
+
+ private:
+  float smoothed_ = 0.0F;
+  float least_ = 0.0F;       // of this stretch
+  float last_least_ = 0.0F;  // of the one before
+  int blocks_ = 0;
+};
+
 /// Power of a block, and its level in dBFS down to kSilenceDb.
 float mean_square(std::span<const float> x) noexcept;
 float power_to_db(float power) noexcept;

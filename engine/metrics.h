@@ -21,8 +21,13 @@ struct TrackMetrics {
 
 struct SatelliteMetrics {
   float ppm = 0.0F;            ///< its clock against the ring's: positive = runs fast
-  float latency_ms = 0.0F;     ///< its signal behind the ring's, buffers included
+  float latency_ms = 0.0F;     ///< of our own buffer for it
   float gain_db = kSilenceDb;  ///< its share in what is sent, kSilenceDb when not used
+  /// What its card is late by against the ring, as found in the sound (the sound's own way taken
+  /// off as well as the places are known), and how much more sensitive it is than the ring.
+  float offset_ms = 0.0F;
+  float sensitivity_db = 0.0F;
+  bool offset_known = false;
   bool synced = false;
   bool present = false;  ///< its card delivers samples
   std::uint64_t underruns = 0;

@@ -6,6 +6,7 @@
 namespace conclave::engine {
 namespace {
 constexpr int kPatienceBlocks = 10;
+constexpr float kBlockMs = 10.0F;
 }  // namespace
 
 Result<std::unique_ptr<SatelliteInputs>> SatelliteInputs::create(int sample_rate, int hop,
@@ -48,7 +49,10 @@ void SatelliteInputs::fill(EngineMetrics& metrics) const noexcept {
   for (std::size_t s = 0; s < drift_.size(); ++s) {
     const auto drift = drift_[s]->metrics();
     auto& satellite = metrics.satellites[s];
-    satellite.ppm = drift.ppm;
+    // The engine tells what the buffer cannot see.
+    satellite.ppm += drift.ppm;
+    // The buffer counts the block that the next pull takes, which delays nothing.
+    if (satellite.offset_known) satellite.offset_ms -= drift.latency_ms - kBlockMs;
     satellite.latency_ms = drift.latency_ms;
     satellite.synced = synced_[s];
     satellite.present = quiet_[s] < patience_;

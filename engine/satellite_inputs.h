@@ -28,6 +28,7 @@ class SatelliteInputs {
   void pull(FrameView out) noexcept;
   /// Those that are on the ring's clock now and may be used.
   std::span<const bool> synced() const noexcept { return {synced_.data(), drift_.size()}; }
+  /// Adds what it knows to the engine's own metrics of the same block.
   void fill(EngineMetrics& metrics) const noexcept;
   void reset() noexcept;
   int count() const { return static_cast<int>(drift_.size()); }

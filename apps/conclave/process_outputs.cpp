@@ -62,8 +62,10 @@ void write_sync_header(std::FILE* file) {
 void write_sync(std::FILE* file, double t, int satellites, const engine::EngineMetrics& metrics) {
   for (int s = 0; s < satellites; ++s) {
     const auto& satellite = metrics.satellites[static_cast<std::size_t>(s)];
+    if (!satellite.offset_known) continue;
     std::fprintf(file, "%.3f,%d,%.2f,%.3f,%.2f\n", t, s, static_cast<double>(satellite.ppm),
-                 static_cast<double>(satellite.latency_ms), static_cast<double>(satellite.gain_db));
+                 static_cast<double>(satellite.offset_ms),
+                 static_cast<double>(satellite.sensitivity_db));
   }
 }
 
@@ -128,8 +130,10 @@ Status write_metrics(const std::string& path, const engine::Engine& engine,
     for (std::size_t s = 0; s < static_cast<std::size_t>(engine.satellites()); ++s) {
       const auto& satellite = m.satellites[s];
       json["satellites"].push_back({{"ppm", db(satellite.ppm)},
-                                    {"latency_ms", db(satellite.latency_ms)},
-                                    {"gain_db", db(satellite.gain_db)},
+                                    {"latency_ms", db(satellite.offset_ms)},
+                                    {"gain_db", db(satellite.sensitivity_db)},
+                                    {"buffer_ms", db(satellite.latency_ms)},
+                                    {"share_db", db(satellite.gain_db)},
                                     {"synced", satellite.synced},
                                     {"underruns", satellite.underruns}});
     }

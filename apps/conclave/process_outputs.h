@@ -33,7 +33,8 @@ class TextFile {
 void write_tracks_header(std::FILE* file);
 void write_tracks(std::FILE* file, double t, const engine::EngineMetrics& metrics);
 
-/// S.csv: t_seconds,satellite,ppm,latency_ms,gain_db.
+/// S.csv: t_seconds,satellite,ppm,latency_ms,gain_db: the satellite's own clock, lateness and
+/// sensitivity against the ring, as found in the sound; no line before they are.
 void write_sync_header(std::FILE* file);
 void write_sync(std::FILE* file, double t, int satellites, const engine::EngineMetrics& metrics);
 
