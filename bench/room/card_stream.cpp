@@ -26,7 +26,7 @@ constexpr std::uint32_t kRingFrames = 65536;
 /// How long the second start of a card may come after the first. In virtual time waiting costs
 /// nobody anything but a busy machine's patience.
 constexpr std::int64_t kPartnerNs = 20'000'000;
-constexpr std::int64_t kPartnerVirtualNs = 500'000'000;
+constexpr std::int64_t kPartnerVirtualNs = 4'000'000'000;
 
 }  // namespace
 

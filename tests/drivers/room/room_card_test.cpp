@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/realtime.h"
+#include "drivers/alsa/alsa_stream.h"
 #include "tests/drivers/room/room_process.h"
 
 namespace conclave::drivers {
@@ -85,6 +86,33 @@ TEST(RoomCard, the_loudspeaker_is_heard_with_the_delay_that_the_design_has) {
     EXPECT_NEAR(delays[30], queue - 480, 240) << periods;
     (*device)->stop();
   }
+}
+
+/// A busy machine may stop a client between its two starts; virtual time must not run in between,
+/// or playback runs dry while capture has not begun, and time stands still for good.
+TEST(RoomCard, virtual_time_waits_for_the_second_start_of_a_card) {
+  RoomProcess room(true);
+  ASSERT_TRUE(room.start());
+  AlsaStream::Request request{.pcm = "conclave_ring",
+                              .direction = SND_PCM_STREAM_PLAYBACK,
+                              .channels = 1,
+                              .sample_rate = 48000,
+                              .period_frames = 480,
+                              .buffer_frames = 1440};
+  AlsaStream playback;
+  ASSERT_TRUE(playback.open(request));
+  request.direction = SND_PCM_STREAM_CAPTURE;
+  request.channels = 8;
+  request.buffer_frames = 9600;
+  AlsaStream capture;
+  ASSERT_TRUE(capture.open(request));
+  ASSERT_EQ(playback.prepare(), 0);
+  ASSERT_EQ(capture.prepare(), 0);
+  ASSERT_EQ(playback.write_silence(480), 0);
+  ASSERT_EQ(playback.start(), 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(900));
+  ASSERT_EQ(capture.start(), 0);
+  EXPECT_EQ(capture.wait(480, 2000), 1) << "the first hop";
 }
 
 TEST(RoomCard, satellites_run_on_their_own_clocks) {
