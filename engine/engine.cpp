@@ -269,6 +269,7 @@ void Engine::set_params(const EngineParams& p) noexcept {
 }
 
 void Engine::reset() noexcept {
+  taps_.reset();
   speaker_limiter_->reset();
   if (has_echo_control()) {
     aligner_->reset();
@@ -399,6 +400,7 @@ Status Engine::build() {
   metrics_.aec_delay_ms = -1.0F;
   set_params(config_.params);
   // The first parameters are where everything starts: nothing ramps there.
+  reset();
   speaker_gain_.jump();
   mute_ramp_.jump();
   return {};

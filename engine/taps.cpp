@@ -94,6 +94,12 @@ void Taps::write(TapPoint point, ConstSpectrumView spectrum) noexcept {
   }
 }
 
+void Taps::reset() noexcept {
+  for (auto& tap : taps_) {
+    if (tap->synthesis != nullptr) tap->synthesis->reset();
+  }
+}
+
 void Taps::push(Tap& tap, std::span<const float> samples) noexcept {
   AudioFrame* frame = tap.ring.begin_push();
   if (frame == nullptr) {

@@ -44,6 +44,9 @@ class Taps {
   void write(TapPoint point, ConstFrameView signal) noexcept;
   void write(TapPoint point, ConstSpectrumView spectrum) noexcept;
 
+  /// Forgets signal history, not what is waiting to be read. Audio thread.
+  void reset() noexcept;
+
   int count() const { return static_cast<int>(taps_.size()); }
   const std::string& name(int tap) const { return taps_[static_cast<std::size_t>(tap)]->name; }
   /// The next frame of a tap; false when there is none.
