@@ -49,6 +49,10 @@ AudioThread::~AudioThread() { stop(); }
 Status AudioThread::build() {
   const auto& format = ring_->format();
   config_.engine.sample_rate = format.sample_rate;
+  // Satellites in the ring's own stream: a recording.
+  const bool recorded =
+      format.capture_channels > static_cast<int>(config_.engine.geometry.ring.size());
+  if (recorded) config_.engine.satellite_clock = SatelliteClock::kRecording;
   CONCLAVE_TRY(engine_, Engine::create(config_.engine));
   const int ring_mics = engine_->ring_mics();
   const int satellites = engine_->satellites();

@@ -17,6 +17,8 @@ constexpr float kNearProbable = 0.5F;
 constexpr int kSteadyBlocks = 250;
 constexpr float kSteadyDeg = 15.0F;
 constexpr float kShortWayMs = 1.0F;
+// Clocks that far apart tear a satellite from the ring within minutes.
+constexpr float kSyncedPpm = 8.0F;
 
 float clamped(float value, float low, float high, float fallback) {
   return std::isfinite(value) ? std::clamp(value, low, high) : fallback;
@@ -109,7 +111,11 @@ void Engine::look(std::span<const bool> satellites_synced) noexcept {
 
   for (int s = 0; s < sats_; ++s) {
     const auto i = static_cast<std::size_t>(s);
-    sats_usable_[i] = params_.satellites && i < satellites_synced.size() && satellites_synced[i];
+    const auto& clock = clocks_->observation(s);
+    const bool agrees = config_.satellite_clock == SatelliteClock::kDevice ||
+                        (clock.ppm_known && std::abs(clock.ppm) < kSyncedPpm);
+    sats_usable_[i] =
+        params_.satellites && agrees && i < satellites_synced.size() && satellites_synced[i];
   }
   if (sats_ > 0) {
     mixer_->process(beam_, satellites, {sats_usable_.data(), static_cast<std::size_t>(sats_)},

@@ -44,11 +44,19 @@ enum class Reference {
   kFarEnd,    ///< far_in as it is: recordings whose far end is what the loudspeaker got
 };
 
+/// Who knows the satellites' clocks.
+enum class SatelliteClock {
+  kDevice,     ///< their cards do: what is handed in is on the ring's clock when flagged as synced
+  kRecording,  ///< nobody: a recording stores a satellite's samples beside the ring's, whatever its
+               ///< clock was. It is used when the sound itself tells that the clocks agree.
+};
+
 struct EngineConfig {
   int sample_rate = 48000;   ///< 48000 or 16000
   dsp::Geometry geometry{};  ///< ring and satellites: as many microphones as capture channels
   Chain chain = Chain::kFull;
   Reference reference = Reference::kPlayback;
+  SatelliteClock satellite_clock = SatelliteClock::kDevice;
   bool raw_gain = false;            ///< no AGC and no limiter on what is sent
   std::vector<std::string> taps{};  ///< see TapPoint
   int tap_frames = 64;              ///< capacity of a tap's ring

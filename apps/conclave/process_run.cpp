@@ -157,6 +157,7 @@ Status run_process(const ProcessOptions& options) {
   config.geometry = profile.geometry;
   config.chain = options.chain;
   config.reference = engine::Reference::kFarEnd;
+  config.satellite_clock = engine::SatelliteClock::kRecording;
   config.raw_gain = options.raw_gain;
   config.taps = options.taps;
   CONCLAVE_TRY(auto engine, engine::Engine::create(config));

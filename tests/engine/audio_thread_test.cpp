@@ -236,6 +236,7 @@ TEST_F(AudioThreadTest, on_a_file_is_bit_identical_with_the_engine) {
 
   realtime::flush_denormals();
   c.engine.sample_rate = kRate;
+  c.engine.satellite_clock = SatelliteClock::kRecording;
   auto engine = std::move(*Engine::create(c.engine));
   auto inputs = std::move(*SatelliteInputs::create(kRate, kHop, 1));
   FrameBuffer in(5, kHop), far(1, kHop), playback(1, kHop), send(1, kHop);

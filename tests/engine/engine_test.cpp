@@ -293,6 +293,33 @@ TEST(Engine, satellites_that_are_not_synced_are_not_heard) {
   EXPECT_EQ(without->metrics().satellites[0].gain_db, kSilenceDb);
 }
 
+TEST(Engine, a_recorded_satellite_with_a_foreign_clock_is_not_mixed_in) {
+  const auto geometry = test::ring(4, 0.05, 1);
+  constexpr std::size_t kLong = 12 * kRate;
+  const auto talk = test::babble(kLong, kRate, 0.05F, 8);
+  for (const double ppm : {0.0, 100.0}) {
+    FrameBuffer capture(5, static_cast<int>(kLong));
+    test::add_talker(geometry, talk, 60, kRate, capture);
+    // The noisy ring would lose against the clean satellite.
+    test::add_noise(0.02F, 3, capture.view().rows(0, 4));
+    for (std::size_t n = 500; n < kLong; ++n) {
+      const double at = static_cast<double>(n) / (1.0 + ppm * 1e-6) - 400.0;
+      const auto whole = static_cast<std::size_t>(at);
+      const auto part = static_cast<float>(at - static_cast<double>(whole));
+      capture[4][n] = 2.0F * ((1.0F - part) * talk[whole] + part * talk[whole + 1]);
+    }
+    const auto engine = make({.sample_rate = kRate,
+                              .geometry = geometry,
+                              .chain = Chain::kArray,
+                              .satellite_clock = SatelliteClock::kRecording});
+    run(*engine, capture, {});
+    const auto& satellite = engine->metrics().satellites[0];
+    EXPECT_NEAR(satellite.ppm, ppm, 5.0);
+    EXPECT_EQ(satellite.synced, ppm == 0.0);
+    EXPECT_EQ(satellite.gain_db > -20.0F, ppm == 0.0) << satellite.gain_db;
+  }
+}
+
 TEST(Engine, taps_show_the_inner_signals) {
   EngineConfig config{.sample_rate = kRate, .geometry = test::ring(4), .raw_gain = true};
   config.taps = {"mic2", "aec0", "far", "beam", "post_ns", "sent"};
