@@ -77,13 +77,24 @@ void Conference::event(CallEvent event) {
   parts_.loop->cancel(timer_);
   timer_ = 0;
   since_ms_ = wall_ms();
-  if (event == CallEvent::kDeadline) deadline_error_ = row_of(before).deadline_error;
+  if (event == CallEvent::kDeadline && !row_of(before).deadline_error.empty()) {
+    set_error(catalogue_error(row_of(before).deadline_error), std::nullopt);
+  }
   const auto limit = row_of(now).limit;
   if (limit.count() > 0) {
     timer_ = parts_.loop->after(limit, [this] { this->event(CallEvent::kDeadline); });
   }
-  // Whoever watches sees the state before its outcome.
-  publish();
+  // Whoever watches sees a state before the outcome of what it begins. Where a state is an outcome
+  // itself, the action tells it, with all that belongs to it in one change.
+  switch (taken.action) {
+    case CallAction::kEnterCall:
+    case CallAction::kReset:
+    case CallAction::kFail:
+    case CallAction::kWait:
+      break;
+    default:
+      publish();
+  }
   act(taken.action);
 }
 
@@ -106,19 +117,12 @@ void Conference::act(CallAction action) {
     case CallAction::kReset:
       return reset();
     case CallAction::kFail:
-    case CallAction::kFailByClock:
       drop_call();
-      if (action == CallAction::kFailByClock) {
-        set_error(catalogue_error(deadline_error_), std::nullopt);
-      }
+      forget_participant();
       passcode_.clear();
       return publish();
     case CallAction::kWait:
-    case CallAction::kWaitByClock:
       drop_call();
-      if (action == CallAction::kWaitByClock) {
-        set_error(catalogue_error(deadline_error_), std::nullopt);
-      }
       return wait_and_retry();
   }
 }
@@ -303,11 +307,20 @@ void Conference::reset() {
   publish();
 }
 
-void Conference::wait_and_retry() {
+void Conference::forget_participant() {
   parts_.service->cancel_all();
   roster_running_ = false;
+  // Where the service still listens it need not keep a participant who is not there.
+  if (joined_) {
+    parts_.service->leave(token_, joined_->conference.id, joined_->participant.id,
+                          [](const ServiceResult<bool>&) {});
+  }
   joined_.reset();
   parts_.state->replace("roster", Json::object());
+}
+
+void Conference::wait_and_retry() {
+  forget_participant();
   ++attempt_;
   const double spread = static_cast<double>(random_() % 1000) / 999.0;
   const auto delay = retry_delay(attempt_, spread);

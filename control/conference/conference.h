@@ -66,6 +66,7 @@ class Conference {
   void probe();
   void reset();
   void wait_and_retry();
+  void forget_participant();
   void drop_call();
   void poll_roster();
   void take_roster(const service::protocol::Roster& roster);
@@ -86,7 +87,6 @@ class Conference {
   bool muted_ = false, muted_by_request_ = false;
   std::string token_;
   bool token_retried_ = false;  // a second rejection in a row is an answer
-  std::string_view deadline_error_;
   std::optional<service::protocol::JoinResponse> joined_;
   std::optional<std::uint64_t> roster_revision_;
   bool roster_running_ = false;

@@ -43,13 +43,11 @@ enum class CallAction : std::uint8_t {
   kRequestJoin,
   kInvite,
   kEnterCall,
-  kHangUp,       ///< end SIP and tell the service
-  kProbe,        ///< ask the service whether the conference still has us
-  kReset,        ///< back to nothing
-  kFail,         ///< show the error and stop
-  kFailByClock,  ///< the same with the state's own error
-  kWait,         ///< show the error and try again after a while
-  kWaitByClock,
+  kHangUp,  ///< end SIP and tell the service
+  kProbe,   ///< ask the service whether the conference still has us
+  kReset,   ///< back to nothing
+  kFail,    ///< show the error and stop
+  kWait,    ///< show the error and try again after a while
 };
 
 /// One edge. `persistent` ones count only while the call is to be kept (joined by itself, or once

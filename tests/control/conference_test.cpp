@@ -202,7 +202,10 @@ TEST_F(ConferenceTest, F121_sip_server_unreachable_is_903) {
   ask("call.join", {{"passcode", "246810"}});
   ASSERT_TRUE(reaches("failed"));
   EXPECT_EQ(call()["error"]["code"], 903);
-  on_loop([&] { EXPECT_EQ(calls_.alive, 0); });
+  on_loop([&] {
+    EXPECT_EQ(calls_.alive, 0);
+    EXPECT_EQ(service_->count("leave"), 1);  // no ghost stays in the roster
+  });
 }
 
 TEST_F(ConferenceTest, F114_mute_acts_on_the_microphones_at_once_and_tells_the_service) {
