@@ -132,9 +132,11 @@ void Engine::look(std::span<const bool> satellites_synced) noexcept {
 
 void Engine::suppress() noexcept {
   if (has_echo_control()) {
+    noise_floor_.process(beam_.view());
     residual_->process(beam_, beam_echo_, far_spectrum_, beam_, residual_gain_[0]);
     if (params_.comfort_noise && params_.residual_suppression) {
-      comfort_->process(beam_, residual_gain_[0], noise_->noise_power());
+      noise_floor_.limit(noise_->noise_power(), room_noise_[0]);
+      comfort_->process(beam_, residual_gain_[0], room_noise_[0]);
     }
   }
   taps_.write(TapPoint::kPostRs, beam_.view());
@@ -282,6 +284,7 @@ void Engine::reset() noexcept {
     canceller_->reset();
     residual_->reset();
     comfort_->reset();
+    noise_floor_.reset();
     echo_analysis_->reset();
     far_analysis_->reset();
     echo_meter_.reset();
@@ -362,6 +365,8 @@ Status Engine::build() {
     CONCLAVE_TRY(residual_, dsp::ResidualSuppressor::create(
                                 {.sample_rate = rate, .hop = hop_, .bins = bins_}));
     CONCLAVE_TRY(comfort_, dsp::ComfortNoise::create({.fft_size = fft_size, .hop = hop_}));
+    noise_floor_ = dsp::NoiseFloor(bins_, 1.0F / static_cast<float>(kFramesPerSecond));
+    room_noise_ = FrameBuffer(1, bins_);
     CONCLAVE_TRY(echo_analysis_, dsp::StftAnalysis::create(lines_, hop_));
     CONCLAVE_TRY(far_analysis_, dsp::StftAnalysis::create(1, hop_));
     reference_ = FrameBuffer(1, hop_);
