@@ -9,10 +9,10 @@
 namespace conclave::dsp {
 namespace {
 
-constexpr float kSmoothSeconds = 0.095F;
+constexpr float kSmoothSeconds = 0.05F;
 constexpr float kPartSeconds = 0.25F;
 // The least of two seconds of power smoothed so long is this much under the mean, for noise.
-constexpr float kBias = 2.0F;
+constexpr float kBias = 2.4F;
 constexpr float kNever = std::numeric_limits<float>::max();
 
 }  // namespace
