@@ -150,7 +150,8 @@ Status Demo::start_far_end() {
                                             options_.data / "service-ready.json", "--ca",
                                             service_ready_.value("ca", ""), "--passcode",
                                             participant_passcode(), "--name", "Far end", "--voice",
-                                            options_.voice, "--record", far_end_directory()}));
+                                            options_.voice, "--talk-schedule", "7,4,4", "--record",
+                                            far_end_directory()}));
   return {};
 }
 
