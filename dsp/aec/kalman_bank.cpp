@@ -101,7 +101,7 @@ KalmanBank::KalmanBank(int microphones, int references, int partitions, int hop,
       correction_(microphones, 2 * row_),
       inverse_(microphones, row_),
       noise_(microphones, row_),
-      time_(1, fft_size),
+      time_(2, fft_size),
       bins_work_(1, bins_) {
   reset();
 }
@@ -216,13 +216,13 @@ void KalmanBank::lift_uncertainty(float factor) {
   const float shape_sum = (1 - std::pow(decay, static_cast<float>(partitions_))) / (1 - decay);
   for (int m = 0; m < microphones_; ++m) {
     // Each bin by its own energy: where the far end has no sound, weights are arbitrary.
-    float* energy = time_.data();
+    float* energy = time_[0].data();
     std::fill_n(energy, bins_, 0.0F);
     for (int q = 0; q < count_; ++q) {
       const float* w = weights(m, q);
       for (int k = 0; k < bins_; ++k) energy[k] += w[k] * w[k] + w[row_ + k] * w[row_ + k];
     }
-    float* lift = time_.data() + bins_;
+    float* lift = time_[1].data();
     for (int k = 0; k < bins_ - 1; ++k) {
       float sum = 0;
       const int from = std::max(0, k - kReach);
