@@ -32,7 +32,8 @@ AudioThread::AudioThread(const AudioThreadConfig& config,
       satellites_(std::move(satellites)),
       uplink_(uplink),
       downlink_(downlink),
-      params_(config.engine.params) {}
+      params_(config.engine.params),
+      in_call_(config.engine.params.in_call) {}
 
 Result<std::unique_ptr<AudioThread>> AudioThread::create(
     const AudioThreadConfig& config, std::unique_ptr<drivers::AudioDevice> ring,
@@ -145,7 +146,11 @@ bool AudioThread::block() noexcept {
   }
   if (status == IoStatus::kTimeout) return true;
   const std::int64_t wall_begin = SystemClock::now();
-  if (params_.fresh()) engine_->set_params(params_.read());
+  if (params_.fresh()) {
+    const EngineParams& params = params_.read();
+    in_call_ = params.in_call;
+    engine_->set_params(params);
+  }
   take_downlink();
   if (status != IoStatus::kOk) {
     silent_block(wall_begin);
@@ -265,7 +270,7 @@ void AudioThread::take_downlink() noexcept {
     filled = std::min(far.size(), static_cast<std::size_t>(std::max(frame->samples, 0)));
     std::copy_n(frame->data.begin(), std::min(filled, frame->data.size()), far.begin());
     downlink_->end_pop();
-  } else if (downlink_ != nullptr) {
+  } else if (downlink_ != nullptr && in_call_) {
     ++counters_.downlink_underruns;
   }
   std::fill(far.begin() + static_cast<std::ptrdiff_t>(filled), far.end(), 0.0F);
@@ -276,7 +281,7 @@ void AudioThread::put_uplink(std::int64_t captured_ns, bool silence) noexcept {
   if (uplink_ == nullptr) return;
   AudioFrame* frame = uplink_->begin_push();
   if (frame == nullptr) {
-    ++counters_.uplink_overruns;
+    if (in_call_) ++counters_.uplink_overruns;
     return;
   }
   const auto send = send_[0];

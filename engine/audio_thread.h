@@ -135,6 +135,7 @@ class AudioThread {
   std::int64_t latency_ns_ = 0;
   CpuHistogram cpu_;
   std::uint64_t sent_frames_ = 0;
+  bool in_call_;  // somebody at the other end of the queues
   std::array<bool, kMaxSatellites> satellite_lost_{};
   std::int64_t next_block_ns_ = 0;  // pace while there is no device
   std::int64_t second_begin_ns_ = 0;

@@ -81,8 +81,8 @@ struct EngineMetrics {
   std::uint64_t late = 0;  ///< blocks that took longer than 10 ms of wall-clock time
   std::uint64_t xruns = 0;
   std::uint64_t unplugs = 0;
-  std::uint64_t uplink_overruns = 0;     ///< frames lost because media did not take them
-  std::uint64_t downlink_underruns = 0;  ///< blocks of silence because media had none
+  std::uint64_t uplink_overruns = 0;     ///< in a call, frames that media did not take
+  std::uint64_t downlink_underruns = 0;  ///< in a call, blocks that media had none for
   CpuMetrics cpu;
   float core_percent = 0.0F;  ///< CPU time of the audio thread over wall-clock time, last second
 };

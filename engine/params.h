@@ -6,6 +6,7 @@ namespace conclave::engine {
 /// Everything about the running engine that may change while it runs. Crosses into the audio thread
 /// as one latest value; every change ramps, nothing clicks. Values out of range are clamped.
 struct EngineParams {
+  bool in_call = true;            ///< media takes and brings frames; losses count only then
   bool muted = false;             ///< the microphones' way to the far end fades out within 10 ms
   float speaker_gain_db = 0.0F;   ///< -60..+12 dB before the loudspeaker's limiter
   bool echo_cancellation = true;  ///< linear canceller; its filter keeps adapting while off

@@ -34,6 +34,7 @@ double brief(float value) { return std::round(static_cast<double>(value) * 100.0
 AudioControl::AudioControl(Registry& settings, StateTree& state, AudioPort* port,
                            AudioInventory inventory)
     : settings_(&settings), state_(&state), port_(port), inventory_(std::move(inventory)) {
+  params_.in_call = false;
   publish_inventory();
   apply();
 }
@@ -68,6 +69,13 @@ void AudioControl::apply() {
 
 void AudioControl::set_muted(bool muted) {
   params_.muted = muted;
+  if (port_ != nullptr) port_->set_params(params_);
+}
+
+void AudioControl::set_call_active(bool active) {
+  if (active == call_active_) return;
+  call_active_ = active;
+  params_.in_call = active;
   if (port_ != nullptr) port_->set_params(params_);
 }
 

@@ -34,7 +34,7 @@ class AudioControl {
 
   void set_meter_sink(MeterSink sink) { sink_ = std::move(sink); }
   void set_muted(bool muted);
-  void set_call_active(bool active) { call_active_ = active; }
+  void set_call_active(bool active);
   /// After a change of settings.
   void changed(std::span<const Key> keys);
   /// Every 50 ms.

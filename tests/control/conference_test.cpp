@@ -9,7 +9,7 @@
 
 #include "control/phone/phone.h"
 #include "tests/control/fakes.h"
-#include "tests/control/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace conclave::control {
 namespace {
@@ -89,7 +89,7 @@ class ConferenceTest : public ::testing::Test {
   }
   void on_loop(const std::function<void()>& task) { phone_->loop().run(task); }
 
-  test::TempFolder folder_;
+  conclave::test::TempFolder folder_;
   Registry settings_;
   test::FakeAudio audio_;
   test::FakeCalls calls_;
@@ -114,6 +114,14 @@ TEST_F(ConferenceTest, F119_passcode_and_the_phones_own_registration) {
     EXPECT_EQ(calls_.configs[0].header_value, "p1;token-1");
     EXPECT_EQ(calls_.configs[0].transport, "tls");
   });
+}
+
+TEST_F(ConferenceTest, the_engine_knows_when_there_is_a_call) {
+  EXPECT_FALSE(audio_.in_call);
+  ask("call.join", {{"passcode", "246810"}});
+  EXPECT_TRUE(eventually([&] { return audio_.in_call.load(); }));
+  ask("call.leave");
+  EXPECT_TRUE(eventually([&] { return !audio_.in_call; }));
 }
 
 TEST_F(ConferenceTest, F119_passcode_and_email) {

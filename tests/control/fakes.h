@@ -146,6 +146,7 @@ class FakeAudio final : public AudioPort {
   void set_params(const engine::EngineParams& params) override {
     params_ = params;
     muted = params.muted;
+    in_call = params.in_call;
     gain_db = params.speaker_gain_db;
   }
   const engine::EngineMetrics& metrics() override { return metrics_; }
@@ -161,6 +162,7 @@ class FakeAudio final : public AudioPort {
   engine::EngineMetrics metrics_;
   engine::EngineParams params_;
   std::atomic<bool> muted{false};
+  std::atomic<bool> in_call{true};
   std::atomic<float> gain_db{0};
 };
 

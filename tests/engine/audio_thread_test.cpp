@@ -111,6 +111,19 @@ TEST_F(AudioThreadTest, counts_frames_that_media_did_not_take) {
   EXPECT_EQ(metrics_.downlink_underruns, 0u) << "no queue, nothing missing";
 }
 
+TEST_F(AudioThreadTest, without_a_call_nothing_is_missing_in_the_queues) {
+  AudioFrameRing small(8);
+  auto quiet = config(1);
+  quiet.engine.params.in_call = false;
+  auto thread = std::move(*AudioThread::create(
+      quiet,
+      std::make_unique<FakeDevice>(format(1), FakeDevice::Script{.on_read = ends_after(50)}, seen_),
+      {}, &small, &downlink_));
+  finish(*thread);
+  EXPECT_EQ(metrics_.uplink_overruns, 0u);
+  EXPECT_EQ(metrics_.downlink_underruns, 0u);
+}
+
 TEST_F(AudioThreadTest, recovers_from_an_xrun) {
   const auto thread = make(
       {.on_read = ends_after(60, [](int n) { return n == 20 ? IoStatus::kXrun : IoStatus::kOk; }),
