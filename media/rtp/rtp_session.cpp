@@ -18,6 +18,21 @@ bool same_key(const std::optional<SrtpKey>& a, const std::optional<SrtpKey>& b) 
   return a.has_value() == b.has_value() && (!a || *a == *b);
 }
 
+/// What becomes of a datagram that SRTP does not let in.
+std::optional<RtpSession::Kind> refusal(SrtpSession::Outcome outcome) noexcept {
+  switch (outcome) {
+    case SrtpSession::Outcome::kOk:
+      break;
+    case SrtpSession::Outcome::kReplayed:
+      return RtpSession::Kind::kReplayed;
+    case SrtpSession::Outcome::kForged:
+      return RtpSession::Kind::kForged;
+    case SrtpSession::Outcome::kMalformed:
+      return RtpSession::Kind::kMalformed;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<RtpSession>> RtpSession::create(const RtpSessionConfig& config) {
@@ -86,16 +101,7 @@ RtpSession::Kind RtpSession::receive(std::span<std::uint8_t> datagram, std::int6
     if (size < kRtpHeaderBytes || datagram[0] >> 6 != 2 || !srtp_) return Kind::kMalformed;
   }
   if (srtp_) {
-    switch (srtp_->unprotect_rtp(datagram, size)) {
-      case SrtpSession::Outcome::kOk:
-        break;
-      case SrtpSession::Outcome::kReplayed:
-        return Kind::kReplayed;
-      case SrtpSession::Outcome::kForged:
-        return Kind::kForged;
-      case SrtpSession::Outcome::kMalformed:
-        return Kind::kMalformed;
-    }
+    if (const auto refused = refusal(srtp_->unprotect_rtp(datagram, size))) return *refused;
   }
   const auto parsed = parse_rtp(datagram.first(size));
   if (!parsed) return Kind::kMalformed;
@@ -117,16 +123,7 @@ RtpSession::Kind RtpSession::receive_rtcp(std::span<std::uint8_t> datagram, std:
                                           std::int64_t unix_ns) noexcept {
   std::size_t size = datagram.size();
   if (srtp_) {
-    switch (srtp_->unprotect_rtcp(datagram, size)) {
-      case SrtpSession::Outcome::kOk:
-        break;
-      case SrtpSession::Outcome::kReplayed:
-        return Kind::kReplayed;
-      case SrtpSession::Outcome::kForged:
-        return Kind::kForged;
-      case SrtpSession::Outcome::kMalformed:
-        return Kind::kMalformed;
-    }
+    if (const auto refused = refusal(srtp_->unprotect_rtcp(datagram, size))) return *refused;
   }
   const auto compound = parse_rtcp(datagram.first(size));
   if (!compound) return Kind::kMalformed;
