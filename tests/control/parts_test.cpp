@@ -17,7 +17,7 @@
 #include "control/web/certificate.h"
 #include "control/web/http.h"
 #include "control/web/static_files.h"
-#include "tests/control/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace conclave::control {
 namespace {
@@ -213,7 +213,7 @@ TEST(Wav, is_a_wav_file_that_clips) {
 }
 
 TEST(StaticFiles, serve_compressed_forms_and_cache_rules) {
-  test::TempFolder folder;
+  conclave::test::TempFolder folder;
   std::filesystem::create_directories(folder.path() + "/assets");
   const auto put = [&](const std::string& name, const std::string& text) {
     std::ofstream(folder.path() + name) << text;
@@ -255,7 +255,7 @@ TEST(StaticFiles, serve_compressed_forms_and_cache_rules) {
 }
 
 TEST(Certificate, F44_is_made_once_with_a_key_that_nobody_else_can_read) {
-  test::TempFolder folder;
+  conclave::test::TempFolder folder;
   const auto files = web::ensure_certificate(folder.path(), {"phone.example.com", "192.0.2.7"});
   ASSERT_TRUE(files.ok()) << files.error().message;
   struct stat info {};

@@ -6,7 +6,7 @@
 
 #include "control/access/password.h"
 #include "control/settings/registry.h"
-#include "tests/control/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace conclave::control {
 namespace {
@@ -297,7 +297,7 @@ TEST(Settings, secrets_are_neither_listed_nor_exported) {
 }
 
 TEST(Settings, the_administrators_password_is_kept_as_a_hash) {
-  test::TempFolder folder;
+  conclave::test::TempFolder folder;
   Registry registry(std::make_unique<Store>(folder.path() + "/s"));
   ASSERT_TRUE(registry.apply(Layer::kLocal, {{"Access.Admin.Password", "correct horse"}}).ok());
   const std::string stored = registry.get_text(Key::kAccessAdminPassword);
@@ -311,7 +311,7 @@ TEST(Settings, the_administrators_password_is_kept_as_a_hash) {
 }
 
 TEST(Settings, survive_a_restart_with_layers_locks_and_what_another_version_wrote) {
-  test::TempFolder folder;
+  conclave::test::TempFolder folder;
   const std::string path = folder.path() + "/settings";
   {
     Registry registry(std::make_unique<Store>(path));

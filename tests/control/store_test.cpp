@@ -7,7 +7,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "tests/control/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace conclave::control {
 namespace {
@@ -22,7 +22,7 @@ void write(const std::string& path, const std::string& bytes) {
 
 class StoreTest : public ::testing::Test {
  protected:
-  test::TempFolder folder_;
+  conclave::test::TempFolder folder_;
   std::string path_ = folder_.path() + "/settings";
   Store store_{path_};
 };

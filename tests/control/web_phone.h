@@ -12,8 +12,8 @@
 #include "control/web/portal.h"
 #include "control/web/server.h"
 #include "tests/control/fakes.h"
-#include "tests/control/temp_folder.h"
 #include "tests/control/tls_client.h"
+#include "tests/support/temp_folder.h"
 
 namespace conclave::control::test {
 
@@ -71,7 +71,7 @@ class WebPhone : public ::testing::Test {
         .dump();
   }
 
-  TempFolder folder_;
+  conclave::test::TempFolder folder_;
   Registry settings_;
   FakeAudio audio_;
   FakeCalls calls_;

@@ -71,7 +71,7 @@ void expect_tone(const FakeEngine& engine, int rate, double hertz, double at_lea
 }
 
 TEST(CallStream, F119_a_call_over_tls_and_srtp_carries_sound_both_ways) {
-  TemporaryFolder folder;
+  test::TempFolder folder;
   LabAuthority ca(folder, "lab");
   const auto files = ca.issue("server", "IP:127.0.0.1");
   FakeEngine phone(48000, 440, 4), far(48000, 1000, 4);

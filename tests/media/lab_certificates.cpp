@@ -57,23 +57,13 @@ void save(const std::string& path, Write write) {
 
 }  // namespace
 
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "conclave_test_XXXXXX").string();
-  require(mkdtemp(pattern.data()) != nullptr, "folder");
-  path_ = pattern;
-}
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 struct LabAuthority::State {
   EVP_PKEY* key = EVP_EC_gen("P-256");
   X509* certificate = nullptr;
   long serial = 1;
 };
 
-LabAuthority::LabAuthority(const TemporaryFolder& folder, const std::string& name)
+LabAuthority::LabAuthority(const test::TempFolder& folder, const std::string& name)
     : state_(new State), folder_(folder), ca_file_(folder.path(name + "-ca.pem")) {
   state_->certificate = make(state_->key, name, nullptr, state_->key, 1, 30, "");
   save(ca_file_, [&](std::FILE* f) { PEM_write_X509(f, state_->certificate); });

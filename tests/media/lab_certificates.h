@@ -1,30 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <filesystem>
 #include <string>
-#include <vector>
+
+#include "tests/support/temp_folder.h"
 
 namespace conclave::media {
-
-/// A folder that goes when it dies.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::string path(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// A certification authority made for one test.
 class LabAuthority {
  public:
   /// Writes NAME-ca.pem into the folder.
-  LabAuthority(const TemporaryFolder& folder, const std::string& name);
+  LabAuthority(const test::TempFolder& folder, const std::string& name);
   ~LabAuthority();
   LabAuthority(const LabAuthority&) = delete;
   LabAuthority& operator=(const LabAuthority&) = delete;
@@ -41,7 +28,7 @@ class LabAuthority {
  private:
   struct State;
   State* state_;
-  const TemporaryFolder& folder_;
+  const test::TempFolder& folder_;
   std::string ca_file_;
 };
 

@@ -3,7 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -88,7 +91,7 @@ class SignallingTest : public testing::Test {
     return invite;
   }
 
-  TemporaryFolder folder_;
+  test::TempFolder folder_;
   LabAuthority ca_{folder_, "lab"};
   LabAuthority other_ca_{folder_, "other"};
   Events at_service_, at_phone_;
@@ -314,6 +317,37 @@ TEST_F(SignallingTest, wrong_configuration_is_explained) {
   auto holder = service("IP:127.0.0.1");
   EXPECT_THAT(message([&](auto& c) { c.bind_port = holder->port(); }),
               testing::HasSubstr("in use"));
+}
+
+// The library gives up in the middle of its own start then, with TLS half made.
+TEST_F(SignallingTest, a_port_in_use_is_told_and_the_next_start_works) {
+  const int taken = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_GE(taken, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  ASSERT_EQ(::bind(taken, reinterpret_cast<sockaddr*>(&address), length), 0);
+  ASSERT_EQ(::listen(taken, 1), 0);
+  ASSERT_EQ(::getsockname(taken, reinterpret_cast<sockaddr*>(&address), &length), 0);
+  const auto files = ca_.issue("server", "IP:127.0.0.1");
+  SignallingConfig config;
+  config.bind_address = "127.0.0.1";
+  config.bind_port = ntohs(address.sin_port);
+  config.user = "service";
+  config.folder = folder_.path("service");
+  config.certificate_file = files.certificate;
+  config.key_file = files.key;
+  for (int i = 0; i < 3; ++i) {
+    const auto made = create_signalling(config, at_service_.handler());
+    ASSERT_FALSE(made.ok());
+    EXPECT_THAT(made.error().message, testing::HasSubstr(std::to_string(config.bind_port)));
+    EXPECT_THAT(made.error().message, testing::HasSubstr("in use"));
+  }
+  ::close(taken);
+  const auto made = create_signalling(config, at_service_.handler());
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ((*made)->port(), config.bind_port);
 }
 
 TEST_F(SignallingTest, headers_cannot_be_forged) {

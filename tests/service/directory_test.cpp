@@ -4,9 +4,10 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "tests/support/temp_folder.h"
 
 namespace conclave::service {
 namespace {
@@ -50,9 +51,8 @@ TEST(Directory, mistakes_are_named) {
 }
 
 TEST(Directory, default_file_is_made_for_the_owner_alone) {
-  char folder[] = "/tmp/conclave-directory-XXXXXX";
-  ASSERT_NE(mkdtemp(folder), nullptr);
-  const std::string path = std::string(folder) + "/conferences.json";
+  const test::TempFolder folder;
+  const std::string path = folder.path("conferences.json");
   const auto made = load_or_make_directory(path);
   ASSERT_TRUE(made.ok()) << made.error().message;
   EXPECT_EQ(made->conferences.at(0).title, "Project room");
@@ -68,7 +68,6 @@ TEST(Directory, default_file_is_made_for_the_owner_alone) {
   const auto broken = load_or_make_directory(path);
   ASSERT_FALSE(broken.ok());
   EXPECT_NE(broken.error().message.find(path), std::string::npos);
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

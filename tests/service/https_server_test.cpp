@@ -11,12 +11,13 @@
 
 #include <atomic>
 #include <chrono>
-#include <filesystem>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "service/lab_ca.h"
+#include "tests/support/temp_folder.h"
 
 namespace conclave::service {
 namespace {
@@ -71,7 +72,7 @@ class Raw {
 };
 
 struct Https : testing::Test {
-  static inline std::string folder;
+  static inline std::optional<test::TempFolder> folder;
   static inline LabCertificates files;
   std::unique_ptr<HttpsServer> server;
   std::atomic<int> asked{0};
@@ -80,12 +81,9 @@ struct Https : testing::Test {
 
   static void SetUpTestSuite() {
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    char name[] = "/tmp/conclave-https-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    folder = name;
-    files = *ensure_lab_certificates(folder, {"localhost", "127.0.0.1"});
+    files = *ensure_lab_certificates(folder.emplace().path(), {"localhost", "127.0.0.1"});
   }
-  static void TearDownTestSuite() { std::filesystem::remove_all(folder); }
+  static void TearDownTestSuite() { folder.reset(); }
 
   void SetUp() override {
     HttpsConfig config;

@@ -13,6 +13,8 @@
 #include <sstream>
 #include <string>
 
+#include "tests/support/temp_folder.h"
+
 namespace conclave::service {
 namespace {
 
@@ -40,13 +42,8 @@ unsigned mode(const std::string& path) {
 }
 
 struct LabCa : testing::Test {
-  std::string folder;
-  void SetUp() override {
-    char name[] = "/tmp/conclave-ca-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    folder = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder); }
+  test::TempFolder temporary;
+  const std::string& folder = temporary.path();
 };
 
 TEST_F(LabCa, server_certificate_is_valid_for_its_names_and_signed_by_the_ca) {

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <mutex>
 #include <numbers>
@@ -24,6 +23,7 @@
 #include "media/srtp/srtp_session.h"
 #include "service/focus/relay.h"
 #include "service/janus/bridge.h"
+#include "tests/support/temp_folder.h"
 
 namespace conclave::service {
 namespace {
@@ -75,17 +75,17 @@ double rms(std::span<const float> sound) {
 }
 
 TEST(BridgeLatency, packet_in_to_packet_out) {
-  char name[] = "/tmp/conclave-bridge-XXXXXX";
-  ASSERT_NE(mkdtemp(name), nullptr);
+  const test::TempFolder folder;
   auto relay = std::move(*Relay::start({}, {}));
   std::mutex mutex;
   std::map<std::string, LegId> legs;
   std::atomic<int> bridged{0};
-  auto started = Bridge::start({name, 1}, [&](const std::string& member, std::uint16_t port) {
-    const std::lock_guard lock(mutex);
-    relay->set_bridge_port(legs[member], port);
-    if (port != 0) ++bridged;
-  });
+  auto started =
+      Bridge::start({folder.path(), 1}, [&](const std::string& member, std::uint16_t port) {
+        const std::lock_guard lock(mutex);
+        relay->set_bridge_port(legs[member], port);
+        if (port != 0) ++bridged;
+      });
   ASSERT_TRUE(started.ok()) << started.error().message;
   auto bridge = std::move(*started);
   Phone a;
@@ -180,7 +180,6 @@ TEST(BridgeLatency, packet_in_to_packet_out) {
   EXPECT_NEAR(sum / static_cast<double>(spacing.size()), 20.0, 1.0);
   bridge.reset();
   relay.reset();
-  std::filesystem::remove_all(name);
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <numbers>
@@ -19,6 +18,7 @@
 #include "apps/far_end/participant.h"
 #include "base/clock.h"
 #include "service/service.h"
+#include "tests/support/temp_folder.h"
 
 namespace conclave::service {
 namespace {
@@ -156,24 +156,18 @@ bool eventually(const std::function<bool()>& what, std::chrono::milliseconds wit
 }
 
 struct Calls : testing::Test {
-  std::string folder;
+  test::TempFolder folder;
   std::unique_ptr<Service> service;
 
   void SetUp() override {
-    char name[] = "/tmp/conclave-calls-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    folder = name;
     ServiceConfig config;
-    config.data = folder;
+    config.data = folder.path();
     config.silent_after_s = 3;
     auto started = Service::start(config);
     ASSERT_TRUE(started.ok()) << started.error().message;
     service = std::move(*started);
   }
-  void TearDown() override {
-    service.reset();
-    std::filesystem::remove_all(folder);
-  }
+  void TearDown() override { service.reset(); }
   static std::vector<float> listen(const Person& who, std::chrono::milliseconds length) {
     const std::int64_t from = SystemClock::now();
     std::this_thread::sleep_for(length + 20ms);
@@ -313,7 +307,7 @@ TEST_F(Calls, F121_a_call_without_valid_credentials_is_refused) {
   ASSERT_TRUE(rest.login({"thief", "", "", ""}).ok());
   std::mutex mutex;
   int code = 0;
-  const std::string sip_folder = folder + "/thief";
+  const std::string sip_folder = folder.path("thief");
   media::SignallingConfig config;
   config.bind_address = "127.0.0.1";
   config.folder = sip_folder;

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-namespace conclave::control::test {
+namespace conclave::test {
 
 /// A folder that is gone with its object.
 class TempFolder {
@@ -20,10 +20,12 @@ class TempFolder {
   }
   TempFolder(const TempFolder&) = delete;
   TempFolder& operator=(const TempFolder&) = delete;
+  /// Empty when none could be made.
   const std::string& path() const { return path_; }
+  std::string path(const std::string& name) const { return path_ + "/" + name; }
 
  private:
   std::string path_;
 };
 
-}  // namespace conclave::control::test
+}  // namespace conclave::test
