@@ -33,10 +33,12 @@ function(conclave_program name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
 endfunction()
 
-# conclave_test(NAME SOURCES file... DEPS target... [INTEGRATION] [NO_GUARD] [TIMEOUT s]): a GoogleTest
-# program. Fast by default; INTEGRATION ones run apart. The real-time guard is linked into each.
+# conclave_test(NAME SOURCES file... DEPS target... [INTEGRATION] [THREADS] [NO_GUARD] [TIMEOUT s]): a
+# GoogleTest program. Fast by default; INTEGRATION ones run apart. Fast ones with THREADS also run
+# under TSan. The real-time guard is linked into each. The targets fast_tests and thread_tests build
+# them all.
 function(conclave_test name)
-  cmake_parse_arguments(ARG "INTEGRATION;NO_GUARD" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "INTEGRATION;THREADS;NO_GUARD" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
   find_package(GTest REQUIRED)
   include(GoogleTest)
   add_executable(${name} ${ARG_SOURCES})
@@ -51,13 +53,25 @@ function(conclave_test name)
   if(ARG_INTEGRATION)
     set(label integration)
     set(timeout 300)
+  else()
+    add_dependencies(fast_tests ${name})
+    if(ARG_THREADS)
+      set(label fast,threads)  # a list would be taken for another property
+      add_dependencies(thread_tests ${name})
+    endif()
   endif()
   if(ARG_TIMEOUT)
     set(timeout ${ARG_TIMEOUT})
   endif()
+  if(CONCLAVE_SANITIZE)
+    math(EXPR timeout "5 * ${timeout}")
+  endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${label} TIMEOUT ${timeout})
 endfunction()
+
+add_custom_target(fast_tests)
+add_custom_target(thread_tests)
 
 # conclave_bench(NAME SOURCES file... DEPS target...): a Google Benchmark program.
 function(conclave_bench name)
