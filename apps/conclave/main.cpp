@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "apps/conclave/bench_command.h"
 #include "apps/conclave/command_result.h"
 #include "apps/conclave/ctl_command.h"
 #include "apps/conclave/demo_command.h"
@@ -20,7 +21,7 @@ namespace {
 using AddCommand = void (*)(CLI::App& app, int& exit_code);
 constexpr AddCommand kCommands[] = {
     add_process_command, add_room_command, add_ctl_command,     add_settings_command,
-    add_errors_command,  add_demo_command, add_far_end_command,
+    add_errors_command,  add_demo_command, add_far_end_command, add_bench_command,
 };
 
 void print_version(bool json) {

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/conclave/bench_command.h"
+
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "apps/conclave/command_result.h"
+#include "apps/conclave/progress.h"
+#include "bench/echo/import.h"
+#include "bench/echo/run.h"
+
+namespace conclave::apps {
+namespace {
+
+namespace echo = bench::echo;
+
+constexpr int kExitStopped = 130;  // as a shell tells an end by Ctrl-C
+
+std::atomic<bool> stop_asked{false};
+
+void on_signal(int /*signal*/) { stop_asked = true; }
+
+void catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second Ctrl-C ends it at once
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+// "a,b,name=command with, comma": a comma inside a command does not end it.
+std::vector<std::string> split_systems(const std::string& list) {
+  const auto known = [](const std::string& name) {
+    return std::ranges::any_of(echo::known_systems(),
+                               [&](const auto& system) { return name == system.name; });
+  };
+  std::vector<std::string> systems;
+  for (std::size_t at = 0; at <= list.size();) {
+    const auto comma = std::min(list.find(',', at), list.size());
+    const std::string part = list.substr(at, comma - at);
+    const auto equals = part.find('=');
+    const bool names_one = equals != std::string::npos && part.find(' ') > equals;
+    if (!systems.empty() && systems.back().find('=') != std::string::npos && !known(part) &&
+        !names_one) {
+      systems.back() += "," + part;
+    } else {
+      systems.push_back(part);
+    }
+    at = comma + 1;
+  }
+  return systems;
+}
+
+struct RunArguments {
+  echo::RunOptions options;
+  std::string systems = "conclave,speexdsp,webrtc";
+  std::string shard;
+  bool quiet = false;
+};
+
+// What the line after a run says.
+int tell(const echo::RunOutcome& outcome, const RunArguments& arguments) {
+  const auto& out = arguments.options.out;
+  if (outcome.stopped) {
+    std::fprintf(stderr,
+                 "conclave: stopped; %d of %d items are finished in %s; the same command with "
+                 "--resume goes on\n",
+                 outcome.finished, outcome.items, out.c_str());
+    return kExitStopped;
+  }
+  if (outcome.failures > 0) {
+    std::fprintf(stderr, "conclave: %d of the measurements failed, first %s\n", outcome.failures,
+                 outcome.first_failure.c_str());
+    return kExitFailure;
+  }
+  if (!arguments.quiet) {
+    std::printf("%d items x %zu systems: %s/results.json\n", outcome.finished,
+                outcome.plan.systems.size(), out.c_str());
+  }
+  return kExitOk;
+}
+
+int run(RunArguments& arguments) {
+  auto& options = arguments.options;
+  options.systems = split_systems(arguments.systems);
+  if (!arguments.shard.empty()) {
+    const auto shard = echo::parse_shard(arguments.shard);
+    if (!shard) {
+      std::fprintf(stderr, "conclave: %s\n", shard.error().message.c_str());
+      return kExitWrongUse;
+    }
+    options.shard = *shard;
+  }
+  std::unique_ptr<Progress> progress;
+  options.progress = [&](std::int64_t done, std::int64_t total) {
+    if (!progress) progress = std::make_unique<Progress>("bench", total, arguments.quiet);
+    progress->update(done);
+  };
+  catch_signals();
+  options.stop = &stop_asked;
+  const auto outcome = echo::run_bench(options);
+  progress.reset();
+  if (!outcome) return report(outcome.error());
+  return tell(*outcome, arguments);
+}
+
+void add_run(CLI::App& bench, int& exit_code) {
+  auto arguments = std::make_shared<RunArguments>();
+  auto& options = arguments->options;
+  options.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  auto* cmd = bench.add_subcommand("run", "Runs systems over the recordings of a manifest");
+  cmd->add_option("manifest", options.manifest, "The recordings; docs/bench.md tells its form")
+      ->type_name("MANIFEST.json")
+      ->required();
+  cmd->add_option("--out", options.out, "Where results go; earlier ones there are replaced")
+      ->type_name("DIR")
+      ->required();
+  std::string names = "Systems, by commas: ";
+  for (const auto& known : echo::known_systems()) names += std::string(known.name) + ", ";
+  cmd->add_option("--systems", arguments->systems,
+                  names + "or NAME=COMMAND with {mic} or {mic16}, {far} or {far16}, {out}, {rate}")
+      ->type_name("A,B,...")
+      ->capture_default_str();
+  cmd->add_option("--jobs", options.jobs, "Items at a time")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  cmd->add_option("--shard", arguments->shard, "Only items i, i + n, ...; bench merge joins them")
+      ->type_name("i/n");
+  cmd->add_option("--scorer", options.scorer,
+                  "A program that gives more scores; docs/bench.md tells its form")
+      ->type_name("COMMAND");
+  cmd->add_option("--time-limit", options.command_seconds, "For a NAME=COMMAND on one item")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1.0, 86400.0))
+      ->capture_default_str();
+  cmd->add_flag("--resume", options.resume, "Keeps what an interrupted run has finished");
+  cmd->add_flag("--quiet", arguments->quiet, "No progress");
+  cmd->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+}
+
+void add_import(CLI::App& bench, int& exit_code) {
+  auto options = std::make_shared<echo::ImportOptions>();
+  auto* cmd = bench.add_subcommand("import", "Makes a manifest for a folder of recordings");
+  cmd->add_option("folder", options->folder, "With a manifest.json as docs/bench.md tells")
+      ->type_name("FOLDER")
+      ->required();
+  cmd->add_option("--out", options->manifest,
+                  "The manifest to write; mixes of real echo and known near talker go beside it")
+      ->type_name("MANIFEST.json")
+      ->required();
+  cmd->add_option("--seed", options->seed, "Of the mixes")->type_name("N")->capture_default_str();
+  cmd->callback([options, &exit_code] {
+    const auto outcome = echo::import_folder(*options);
+    if (!outcome) {
+      exit_code = report(outcome.error());
+      return;
+    }
+    std::printf("%s: %d real recordings, %d synthetic, %d mixes\n", options->manifest.c_str(),
+                outcome->recorded, outcome->synthetic, outcome->mixed);
+  });
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, int& exit_code) {
+  auto* bench = app.add_subcommand("bench", "Measures echo control over many recordings");
+  bench->require_subcommand(1);
+  add_run(*bench, exit_code);
+  add_import(*bench, exit_code);
+}
+
+}  // namespace conclave::apps
