@@ -2,6 +2,7 @@
 #include "dsp/aec/delay_estimator.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <numbers>
@@ -16,10 +17,12 @@ namespace {
 
 constexpr int kRate = 8000;     // echo of speech has its energy below 4 kHz
 constexpr int kFilterTaps = 8;  // of the decimator, per factor
-constexpr float kMemorySeconds = 0.8F;
+constexpr float kMemorySeconds = 0.6F;
+constexpr float kWhitenSeconds = 0.5F;
+constexpr int kWhitenOrder = 16;
 constexpr int kSearchParts = 4;  // blocks for one search over all lags
 constexpr int kStableSearches = 6;
-constexpr int kStableJump = 20;
+constexpr int kStableJump = 8;
 constexpr int kNear = 8;         // lags at kRate that count as the same
 constexpr float kClear = 10.0F;  // peak over rms that counts; other speech reaches 8, an echo 20
 constexpr float kAbsurd = 16.0F;
@@ -69,6 +72,91 @@ class Decimator {
   FrameBuffer work_;
 };
 
+/// Flattens the spectrum of a signal by linear prediction from its average over half a second, and
+/// levels its blocks so that a loud one does not decide alone.
+///
+/// In the time domain on purpose: spectra of short blocks, whitened each by itself (PHAT), are
+/// mostly those of the blocks' edges, and two signals cut at the same instants then correlate at
+/// lags of whole blocks.
+class Whitener {
+ public:
+  explicit Whitener(int hop)
+      : hop_(hop),
+        keep_(std::exp(-static_cast<float>(hop) / kRate / kWhitenSeconds)),
+        work_(1, kWhitenOrder + hop) {
+    reset();
+  }
+  /// In place; returns the energy before.
+  float process(float* x) noexcept {
+    float* work = work_.data() + kWhitenOrder;
+    std::copy_n(x, hop_, work);
+    learn(work);
+    float white = 0;
+    for (int n = 0; n < hop_; ++n) {
+      float sum = 0;
+      for (int i = 0; i <= kWhitenOrder; ++i)
+        sum += predictor_[static_cast<std::size_t>(i)] * work[n - i];
+      x[n] = sum;
+      white += sum * sum;
+    }
+    const float energy = energy_;
+    average_ = energy > 0.01F * average_ ? keep_ * average_ + (1 - keep_) * white : average_;
+    const float even = 1.0F / std::sqrt(white + 0.05F * average_ + 1e-12F);
+    for (int n = 0; n < hop_; ++n) x[n] *= even;
+    std::copy_n(work + hop_ - kWhitenOrder, kWhitenOrder, work_.data());
+    return energy;
+  }
+  void reset() noexcept {
+    work_.clear();
+    correlation_.fill(0);
+    predictor_.fill(0);
+    predictor_[0] = 1;
+    average_ = 0;
+  }
+
+ private:
+  void learn(const float* x) noexcept {
+    std::array<float, kWhitenOrder + 1> now{};
+    for (int i = 0; i <= kWhitenOrder; ++i) {
+      float sum = 0;
+      for (int n = 0; n < hop_; ++n) sum += x[n] * x[n - i];
+      now[static_cast<std::size_t>(i)] = sum;
+    }
+    energy_ = now[0];
+    // A pause must not flatten the average.
+    if (!(energy_ > 0.01F * correlation_[0])) return;
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      correlation_[i] = keep_ * correlation_[i] + (1 - keep_) * now[i];
+    }
+    levinson();
+  }
+
+  void levinson() noexcept {
+    std::array<float, kWhitenOrder + 1> a{};
+    a[0] = 1;
+    float error = correlation_[0] * 1.001F + 1e-12F;
+    for (std::size_t m = 1; m <= kWhitenOrder; ++m) {
+      float sum = 0;
+      for (std::size_t i = 0; i < m; ++i) sum += a[i] * correlation_[m - i];
+      const float reflection = -sum / error;
+      if (!(std::abs(reflection) < 1.0F)) return;  // keeps the last predictor
+      std::array<float, kWhitenOrder + 1> next = a;
+      for (std::size_t i = 1; i <= m; ++i) next[i] = a[i] + reflection * a[m - i];
+      a = next;
+      error *= 1 - reflection * reflection;
+    }
+    predictor_ = a;
+  }
+
+  int hop_;
+  float keep_;
+  FrameBuffer work_;  // past samples, then the block
+  std::array<float, kWhitenOrder + 1> correlation_{};
+  std::array<float, kWhitenOrder + 1> predictor_{};
+  float energy_ = 0;
+  float average_ = 0;
+};
+
 }  // namespace
 
 class DelayEstimator::Impl {
@@ -83,6 +171,8 @@ class DelayEstimator::Impl {
         bins_(fft_.bins()),
         mic_decimator_(factor_, config.hop),
         far_decimator_(factor_, config.hop),
+        mic_whitener_(hop_),
+        far_whitener_(hop_),
         far_time_(1, fft_.size()),
         mic_time_(1, fft_.size()),
         mic_(1, bins_),
@@ -92,8 +182,6 @@ class DelayEstimator::Impl {
         lags_(1, fft_.size()) {
     const float block_seconds = static_cast<float>(hop_) / kRate;
     memory_ = std::exp(-block_seconds / kMemorySeconds);
-    first_bin_ = std::max(1, 150 * fft_.size() / kRate);
-    last_bin_ = std::min(bins_ - 1, 3500 * fft_.size() / kRate);
   }
 
   void process(std::span<const float> mic, std::span<const float> far) noexcept {
@@ -102,17 +190,16 @@ class DelayEstimator::Impl {
     float* x = far_time_.data();
     std::copy(x + hop_, x + size, x);
     far_decimator_.process(far, x + size - hop_);
+    const float far_energy = far_whitener_.process(x + size - hop_);
     float* y = mic_time_.data() + size - hop_;  // before it: zeros
     mic_decimator_.process(mic, y);
+    const float mic_energy = mic_whitener_.process(y);
     newest_ = (newest_ + partitions_ - 1) % partitions_;
-    const auto newest = history_[newest_];
-    fft_.forward(far_time_[0], newest);
-    const float far_energy = whiten(newest);
+    fft_.forward(far_time_[0], history_[newest_]);
     fft_.forward(mic_time_[0], mic_[0]);
-    const float mic_energy = whiten(mic_[0]);
     // Silence says nothing about the delay: the memory stands still.
     constexpr float kSilence = 1e-8F;
-    const bool far_loud = far_energy > kSilence * static_cast<float>(size * size);
+    const bool far_loud = far_energy > kSilence * static_cast<float>(hop_);
     quiet_blocks_ = far_loud ? 0 : quiet_blocks_ + 1;
     if (quiet_blocks_ < partitions_ && mic_energy > 1e-12F) accumulate();
     search();
@@ -121,6 +208,8 @@ class DelayEstimator::Impl {
   void reset() noexcept {
     mic_decimator_.reset();
     far_decimator_.reset();
+    mic_whitener_.reset();
+    far_whitener_.reset();
     far_time_.clear();
     mic_time_.clear();
     history_.clear();
@@ -135,22 +224,6 @@ class DelayEstimator::Impl {
   DelayEstimatorMetrics metrics() const noexcept { return metrics_; }
 
  private:
-  /// Keeps the phase and a little of the magnitude; outside the band nothing. Returns the energy.
-  float whiten(std::span<std::complex<float>> spectrum) const noexcept {
-    float energy = 0;
-    for (int k = 0; k < bins_; ++k) {
-      std::complex<float>& s = spectrum[static_cast<std::size_t>(k)];
-      if (k < first_bin_ || k > last_bin_) {
-        s = 0;
-        continue;
-      }
-      const float power = s.real() * s.real() + s.imag() * s.imag();
-      energy += power;
-      s *= 1.0F / std::sqrt(power + 1e-12F);
-    }
-    return energy;
-  }
-
   void accumulate() noexcept {
     const auto* y = reinterpret_cast<const float*>(mic_.data());
     const float fresh = 1 - memory_;
@@ -212,7 +285,7 @@ class DelayEstimator::Impl {
       for (int i = std::max(0, known - kNear); i <= std::min(lags - 1, known + kNear); ++i) {
         there = std::max(there, std::abs(c[i]));
       }
-      if (best < 2.0F * there || stable_ < kStableJump) return;
+      if (best < 1.4F * there || stable_ < kStableJump) return;
     }
     const int samples = lag * factor_;
     if (metrics_.locked && std::abs(samples - metrics_.delay_samples) > 16 * factor_) {
@@ -230,17 +303,17 @@ class DelayEstimator::Impl {
   const int bins_;
   Decimator mic_decimator_;
   Decimator far_decimator_;
+  Whitener mic_whitener_;
+  Whitener far_whitener_;
   FrameBuffer far_time_;
   FrameBuffer mic_time_;
   SpectrumBuffer mic_;
-  SpectrumBuffer history_;  // whitened far spectra, a ring
+  SpectrumBuffer history_;  // far spectra, a ring
   SpectrumBuffer cross_;    // partitions x bins
   FrameBuffer correlation_;
   FrameBuffer lags_;
   DelayEstimatorMetrics metrics_;
   float memory_ = 0;
-  int first_bin_ = 0;
-  int last_bin_ = 0;
   int newest_ = 0;
   int part_ = 0;
   int candidate_ = -1;
