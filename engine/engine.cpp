@@ -132,24 +132,26 @@ void Engine::look(std::span<const bool> satellites_synced) noexcept {
 
 void Engine::suppress() noexcept {
   if (has_echo_control()) {
-    noise_floor_.process(beam_.view());
     residual_->process(beam_, beam_echo_, far_spectrum_, beam_, residual_gain_[0]);
     if (params_.comfort_noise && params_.residual_suppression) {
-      noise_floor_.limit(noise_->noise_power(), room_noise_[0]);
-      comfort_->process(beam_, residual_gain_[0], room_noise_[0]);
+      comfort_->process(beam_, residual_gain_[0], residual_->comfort_power());
     }
   }
   taps_.write(TapPoint::kPostRs, beam_.view());
-  noise_->process(beam_, noise_gain_[0], !far_active_);
+  // The echo chain has no noise suppression, and needs no estimate of noise beyond the
+  // suppressor's.
+  const bool with_noise = config_.chain != Chain::kEcho;
+  if (with_noise) noise_->process(beam_, noise_gain_[0], !far_active_);
   taps_.write(TapPoint::kPostNs, beam_.view());
   const auto total = total_gain_[0];
   for (std::size_t k = 0; k < total.size(); ++k) {
     total[k] = residual_gain_[0][k] * noise_gain_[0][k];
   }
 
-  const float speech = noise_->metrics().speech_probability;
-  near_activity_ = speech;
-  if (far_active_) near_activity_ = std::min(speech, residual_->metrics().near_probability);
+  near_activity_ = with_noise ? noise_->metrics().speech_probability : 1.0F;
+  if (far_active_ || !with_noise) {
+    near_activity_ = std::min(near_activity_, residual_->metrics().near_probability);
+  }
 }
 
 void Engine::level(FrameView send) noexcept {
@@ -284,7 +286,6 @@ void Engine::reset() noexcept {
     canceller_->reset();
     residual_->reset();
     comfort_->reset();
-    noise_floor_.reset();
     echo_analysis_->reset();
     far_analysis_->reset();
     echo_meter_.reset();
@@ -353,6 +354,7 @@ Status Engine::build() {
   level_out_ = FrameBuffer(1, hop_);
   residual_gain_ = FrameBuffer(1, bins_);
   noise_gain_ = FrameBuffer(1, bins_);
+  std::ranges::fill(noise_gain_[0], 1.0F);
   total_gain_ = FrameBuffer(1, bins_);
   std::ranges::fill(residual_gain_[0], 1.0F);
 
@@ -365,8 +367,6 @@ Status Engine::build() {
     CONCLAVE_TRY(residual_, dsp::ResidualSuppressor::create(
                                 {.sample_rate = rate, .hop = hop_, .bins = bins_}));
     CONCLAVE_TRY(comfort_, dsp::ComfortNoise::create({.fft_size = fft_size, .hop = hop_}));
-    noise_floor_ = dsp::NoiseFloor(bins_, 1.0F / static_cast<float>(kFramesPerSecond));
-    room_noise_ = FrameBuffer(1, bins_);
     CONCLAVE_TRY(echo_analysis_, dsp::StftAnalysis::create(lines_, hop_));
     CONCLAVE_TRY(far_analysis_, dsp::StftAnalysis::create(1, hop_));
     reference_ = FrameBuffer(1, hop_);

@@ -17,7 +17,6 @@
 #include "dsp/array/direction_finder.h"
 #include "dsp/array/satellite_mixer.h"
 #include "dsp/enhance/comfort_noise.h"
-#include "dsp/enhance/noise_floor.h"
 #include "dsp/enhance/noise_suppressor.h"
 #include "dsp/level/agc.h"
 #include "dsp/level/level_meter.h"
@@ -171,8 +170,6 @@ class Engine {
   // Enhancement and level.
   std::unique_ptr<dsp::NoiseSuppressor> noise_;
   std::unique_ptr<dsp::ComfortNoise> comfort_;
-  dsp::NoiseFloor noise_floor_;
-  FrameBuffer room_noise_;  // 1 x bins, power
   std::unique_ptr<dsp::Agc> agc_;
   std::unique_ptr<dsp::Limiter> limiter_;
   GainRamp mute_ramp_;

@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include "dsp/enhance/noise_floor.h"
+
 namespace conclave::dsp {
 namespace {
 
@@ -35,6 +37,25 @@ float fast_exp2(float x) {
 }
 constexpr float kDbPerOctave = 3.0103F;  // of power
 
+constexpr int kBands = 16;  // of the speech band, in which envelopes are compared
+constexpr float kEnvelopeSeconds = 0.5F;
+// Correlation of the error's envelope with the predicted one: below nothing is echo, above all.
+constexpr float kEchoLikeFrom = 0.6F;
+constexpr float kEchoLikeTo = 0.85F;
+// Mean of what the bins stand above the prediction and 5 dB, in dB: below no near talker, above
+// one.
+constexpr float kExcessFrom = 0.4F;
+constexpr float kExcessTo = 1.4F;
+// How much more than the predicted echo is taken off: with a near talker, and without.
+constexpr float kOverNear = 1.5F;
+constexpr float kOverFar = 40.0F;
+constexpr float kHush = 2.5F;  // the same for noise while only the far end talks
+// Comfort noise over the estimate of the room's noise, which late echo makes a few dB too high
+// (power).
+constexpr float kComfort = 0.25F;
+constexpr float kTrustSeconds = 0.5F;  // of far-end sound before anything is believed
+constexpr float kRestSeconds = 0.3F;   // how fast the room comes back after the far end
+
 }  // namespace
 
 class ResidualSuppressor::Impl {
@@ -48,7 +69,9 @@ class ResidualSuppressor::Impl {
         leak_(1, bins_),
         distortion_(1, bins_),
         noise_(1, bins_),
-        noise_next_(1, bins_),
+        no_limit_(1, bins_),
+        comfort_(1, bins_),
+        floor_(bins_, static_cast<float>(config.hop) / static_cast<float>(config.sample_rate)),
         residual_(1, bins_),
         gain_(1, bins_),
         work_(1, bins_) {
@@ -57,10 +80,17 @@ class ResidualSuppressor::Impl {
         static_cast<float>(config.sample_rate) / 2 / static_cast<float>(bins_ - 1);
     speech_from_ = std::max(1, static_cast<int>(200 / hz_per_bin));
     speech_to_ = std::min(bins_, static_cast<int>(4500 / hz_per_bin));
+    for (int b = 0; b <= kBands; ++b) {
+      const float hz = 200.0F * std::pow(20.0F, static_cast<float>(b) / kBands);
+      band_edge_[b] = std::min(bins_, static_cast<int>(std::lround(hz / hz_per_bin)));
+      if (b > 0) band_edge_[b] = std::max(band_edge_[b], band_edge_[b - 1] + 1);
+    }
+    envelope_learn_ = 1 - std::exp(-block_seconds_ / kEnvelopeSeconds);
     // A room that loses 60 dB in 0.4 s.
     tail_ = std::pow(10.0F, -block_seconds_ / 0.4F * 6.0F);
     hold_decay_ = std::exp(-block_seconds_ / 0.33F);
-    noise_window_ = std::max(1, static_cast<int>(0.6F / block_seconds_));
+    std::ranges::fill(no_limit_[0], kHuge);
+    rest_decay_ = std::exp(-block_seconds_ / kRestSeconds);
     reset();
   }
 
@@ -76,16 +106,17 @@ class ResidualSuppressor::Impl {
     far_.clear();
     spread_.clear();
     residual_.clear();
-    std::ranges::fill(leak_[0], 0.3F);
-    std::ranges::fill(distortion_[0], 0.1F);
+    std::ranges::fill(leak_[0], 1.0F);
+    std::ranges::fill(distortion_[0], 0.3F);
     std::ranges::fill(noise_[0], 0.0F);
-    std::ranges::fill(noise_next_[0], kHuge);
+    floor_.reset();
+    far_weight_ = 0;
     std::ranges::fill(gain_[0], 1.0F);
     learned_seconds_ = 0;
-    noise_blocks_ = 0;
-    near_ = 1;
+    near_ = 0;
     near_hold_ = 0;
     enabled_ = params_.enabled ? 1.0F : 0.0F;
+    std::ranges::fill(envelope_, Envelope{});
     metrics_ = {};
   }
 
@@ -93,7 +124,7 @@ class ResidualSuppressor::Impl {
                SpectrumView inout, std::span<float> gain) noexcept {
     assert(error.frames() == bins_ && echo.frames() == bins_ && far.frames() == bins_);
     assert(inout.frames() == bins_ && static_cast<int>(gain.size()) == bins_);
-    measure(error[0], echo[0], far[0]);
+    measure(error, echo[0], far[0]);
     predict();
     judge_near();
     learn();
@@ -115,11 +146,12 @@ class ResidualSuppressor::Impl {
     metrics_.mean_gain_db = 10 * std::log10((after + kTiny) / (before + kTiny));
   }
   ResidualSuppressorMetrics metrics() const noexcept { return metrics_; }
+  std::span<const float> comfort_power() const noexcept { return comfort_[0]; }
 
  private:
-  void measure(std::span<const std::complex<float>> error,
-               std::span<const std::complex<float>> echo,
+  void measure(ConstSpectrumView error_view, std::span<const std::complex<float>> echo,
                std::span<const std::complex<float>> far) noexcept {
+    const auto error = error_view[0];
     float far_sum = 0;
     for (int k = 0; k < bins_; ++k) {
       const auto i = static_cast<std::size_t>(k);
@@ -131,26 +163,16 @@ class ResidualSuppressor::Impl {
       error_[0][i] = 0.4F * error_[0][i] + 0.6F * e;
       // Echo decays by the room at the fastest: past power still sounds.
       echo_[0][i] = std::max(0.4F * echo_[0][i] + 0.6F * y, tail_ * echo_[0][i]);
-      track_noise(i);
     }
-    if (++noise_blocks_ >= noise_window_) {
-      for (int k = 0; k < bins_; ++k) {
-        const auto i = static_cast<std::size_t>(k);
-        noise_[0][i] = 2.0F * noise_next_[0][i];
-        noise_next_[0][i] = error_[0][i];
-      }
-      noise_blocks_ = 0;
-    }
+    floor_.process(error_view);
+    floor_.limit(no_limit_[0], noise_[0]);
     spread_far();
     metrics_.far_active = far_sum > 1e-5F * static_cast<float>(bins_);
     active_ = metrics_.far_active ? 30 : std::max(0, active_ - 1);
+    far_weight_ = active_ > 0 ? 1.0F : rest_decay_ * far_weight_;
+    if (far_weight_ < 0.01F) far_weight_ = 0;
   }
   float& raw_far(int k) { return work_[0][static_cast<std::size_t>(k)]; }
-
-  void track_noise(std::size_t i) noexcept {
-    noise_next_[0][i] = std::min(noise_next_[0][i], error_[0][i]);
-    noise_[0][i] = std::min(noise_[0][i], 2.0F * std::max(noise_next_[0][i], kTiny));
-  }
 
   /// Distortion puts power where the far end has none: harmonics above, some intermodulation
   /// below. A recursive smear over frequency, then the decay of the room over time.
@@ -179,8 +201,43 @@ class ResidualSuppressor::Impl {
     }
   }
 
+  /// Correlation over time of amplitudes in bands: of the error, and of what is predicted. A near
+  /// talker's words come when they come; echo comes when the far end speaks, whatever its level.
+  void compare_envelopes() noexcept {
+    float common = 0;
+    float own = 0;
+    for (int b = 0; b < kBands; ++b) {
+      float e = 0;
+      float r = 0;
+      for (int k = band_edge_[b]; k < band_edge_[b + 1]; ++k) {
+        const auto i = static_cast<std::size_t>(k);
+        e += error_[0][i];
+        r += residual_[0][i];
+      }
+      Envelope& v = envelope_[b];
+      e = std::sqrt(e);
+      r = std::sqrt(r);
+      v.mean_e += envelope_learn_ * (e - v.mean_e);
+      v.mean_r += envelope_learn_ * (r - v.mean_r);
+      const float de = e - v.mean_e;
+      const float dr = r - v.mean_r;
+      v.ee += envelope_learn_ * (de * de - v.ee);
+      v.rr += envelope_learn_ * (dr * dr - v.rr);
+      v.er += envelope_learn_ * (de * dr - v.er);
+      const float c = v.er / std::sqrt(v.ee * v.rr + kTiny * kTiny);
+      // Loud bands count more, but not by their power: the lowest would decide alone.
+      const float weight = std::sqrt(v.ee);
+      common += weight * std::max(0.0F, c);
+      own += weight;
+    }
+    const float c = common / (own + kTiny);
+    metrics_.echo_likeness =
+        std::clamp((c - kEchoLikeFrom) / (kEchoLikeTo - kEchoLikeFrom), 0.0F, 1.0F);
+  }
+
   /// How much of the speech band stands above the predicted residual echo.
   void judge_near() noexcept {
+    compare_envelopes();
     float excess = 0;
     for (int k = speech_from_; k < speech_to_; ++k) {
       const auto i = static_cast<std::size_t>(k);
@@ -189,7 +246,12 @@ class ResidualSuppressor::Impl {
       excess += std::clamp(ratio - 5.0F, 0.0F, 15.0F);
     }
     excess /= static_cast<float>(speech_to_ - speech_from_);
-    const float now = std::clamp((excess - 1.0F) / 2.5F, 0.0F, 1.0F);
+    // At first everything is held to be echo: nothing is known yet, and a call begins with a word
+    // of the far end more often than with both at once.
+    if (active_ > 0 && learned_seconds_ < kTrustSeconds) metrics_.echo_likeness = 1;
+    // What rises and falls with the prediction is echo of which too little is predicted.
+    const float now = std::clamp((excess - kExcessFrom) / (kExcessTo - kExcessFrom), 0.0F, 1.0F) *
+                      (1 - (active_ > 0 ? metrics_.echo_likeness : 0.0F));
     near_ = now > near_ ? 0.3F * near_ + 0.7F * now : std::max(now, 0.85F * near_);
     // Learning waits longer than the gain: between two words of a near talker nothing is learned.
     near_hold_ = std::max(std::clamp(2 * near_ - 0.6F, 0.0F, 1.0F), hold_decay_ * near_hold_);
@@ -219,7 +281,7 @@ class ResidualSuppressor::Impl {
       const float share = leak_[0][i] * echo_[0][i] / r;
       leak_[0][i] = std::clamp(leak_[0][i] * fast_exp2(step * share), 1e-5F, 4.0F);
       distortion_[0][i] =
-          std::clamp(distortion_[0][i] * fast_exp2(step * (1 - share)), 1e-7F, 1.0F);
+          std::clamp(distortion_[0][i] * fast_exp2(step * (1 - share)), 1e-7F, 30.0F);
     }
     metrics_.leakage_db = 10 * std::log10(leak_sum / static_cast<float>(bins_) + kTiny);
     const float n = static_cast<float>(bins_ - 1);
@@ -228,12 +290,22 @@ class ResidualSuppressor::Impl {
 
   void shape() noexcept {
     const float floor = std::pow(10.0F, -params_.max_reduction_db / 20);
-    const float over = params_.strength * params_.strength * (1.5F + 6.0F * (1 - near_));
+    const float n = std::max(near_, near_hold_);
+    const float over =
+        params_.strength * params_.strength * (kOverNear + kOverFar * (1 - n) * (1 - n));
+    // While only the far end talks the room's noise goes as well and comfort noise takes its place:
+    // noise that comes and goes between the far end's words would tell the words.
+    const float hush = kHush * far_weight_ * (1 - n);
+    const float comfort = kComfort * far_weight_ * (1 - n) * (1 - n);
+    for (int k = 0; k < bins_; ++k) {
+      const auto i = static_cast<std::size_t>(k);
+      comfort_[0][i] = comfort * noise_[0][i];
+    }
     float* wish = work_.data();
     for (int k = 0; k < bins_; ++k) {
       const auto i = static_cast<std::size_t>(k);
       const float e = error_[0][i] + kTiny;
-      const float near_power = std::max(0.0F, e - over * residual_[0][i]);
+      const float near_power = std::max(0.0F, e - over * residual_[0][i] - hush * noise_[0][i]);
       wish[k] = near_power / e;
     }
     for (int k = 0; k < bins_; ++k) {
@@ -254,7 +326,9 @@ class ResidualSuppressor::Impl {
   FrameBuffer leak_;        // residual echo power over echo estimate power
   FrameBuffer distortion_;  // residual echo power over spread far-end power
   FrameBuffer noise_;       // stationary part of the error
-  FrameBuffer noise_next_;
+  FrameBuffer no_limit_;
+  FrameBuffer comfort_;
+  NoiseFloor floor_;
   FrameBuffer residual_;
   FrameBuffer gain_;
   FrameBuffer work_;
@@ -269,8 +343,18 @@ class ResidualSuppressor::Impl {
   float enabled_ = 1;
   int speech_from_ = 1;
   int speech_to_ = 1;
-  int noise_window_ = 1;
-  int noise_blocks_ = 0;
+  struct Envelope {
+    float mean_e = 0;
+    float mean_r = 0;
+    float ee = 0;
+    float rr = 0;
+    float er = 0;
+  };
+  Envelope envelope_[kBands];
+  int band_edge_[kBands + 1] = {};
+  float envelope_learn_ = 0;
+  float far_weight_ = 0;  // 1 while the far end sounds, then fades
+  float rest_decay_ = 0;
   int active_ = 0;
 };
 
@@ -298,6 +382,9 @@ void ResidualSuppressor::process(ConstSpectrumView error, ConstSpectrumView echo
                                  ConstSpectrumView far, SpectrumView inout,
                                  std::span<float> gain) noexcept {
   impl_->process(error, echo_estimate, far, inout, gain);
+}
+std::span<const float> ResidualSuppressor::comfort_power() const noexcept {
+  return impl_->comfort_power();
 }
 ResidualSuppressorMetrics ResidualSuppressor::metrics() const noexcept { return impl_->metrics(); }
 

@@ -24,6 +24,7 @@ struct ResidualSuppressorParams {
 struct ResidualSuppressorMetrics {
   bool far_active = false;
   float near_probability = 0;     ///< 0..1 that a near talker is in this block
+  float echo_likeness = 0;        ///< 0..1 that the error's envelope follows the far end's
   float leakage_db = 0;           ///< residual echo over echo estimate, mean of the speech band
   float mean_gain_db = 0;         ///< power-weighted gain of this block
   float residual_echo_db = -120;  ///< estimated residual echo before suppression, dBFS
@@ -56,6 +57,10 @@ class ResidualSuppressor {
   /// contains NaN, whatever comes in.
   void process(ConstSpectrumView error, ConstSpectrumView echo_estimate, ConstSpectrumView far,
                SpectrumView inout, std::span<float> gain) noexcept;
+  /// Power of the comfort noise that belongs where the gain took the room's noise away, bins
+  /// values: minimum statistics of the error, learned while the far end talks as well. Nothing
+  /// while a near talker is there, whom it would only cover.
+  std::span<const float> comfort_power() const noexcept;
   ResidualSuppressorMetrics metrics() const noexcept;
   int latency_frames() const { return 0; }
 
