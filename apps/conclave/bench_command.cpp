@@ -14,7 +14,10 @@
 
 #include "apps/conclave/command_result.h"
 #include "apps/conclave/progress.h"
+#include "bench/echo/compare.h"
+#include "bench/echo/generate.h"
 #include "bench/echo/import.h"
+#include "bench/echo/merge.h"
 #include "bench/echo/run.h"
 
 namespace conclave::apps {
@@ -169,12 +172,115 @@ void add_import(CLI::App& bench, int& exit_code) {
   });
 }
 
+void add_generate(CLI::App& bench, int& exit_code) {
+  auto options = std::make_shared<echo::GenerateOptions>();
+  auto quiet = std::make_shared<bool>(false);
+  auto* cmd = bench.add_subcommand("generate", "Renders recordings with truth in simulated rooms");
+  cmd->add_option("--out", options->out, "Where recordings and manifest.json go")
+      ->type_name("DIR")
+      ->required();
+  cmd->add_option("--seed", options->seed, "Of rooms, voices and noise")
+      ->type_name("N")
+      ->capture_default_str();
+  cmd->add_option("--speech", options->speech,
+                  "Folder of WAV or FLAC files or of G.722 prompts, or \"synthetic\"; without it "
+                  "Debian's voice prompts")
+      ->type_name("FOLDER");
+  cmd->add_flag("--small", options->small, "Few short ones: what the regression gate runs");
+  cmd->add_flag("--quiet", *quiet, "No progress");
+  cmd->callback([options, quiet, &exit_code] {
+    std::unique_ptr<Progress> progress;
+    options->progress = [&](std::int64_t done, std::int64_t total) {
+      if (!progress) progress = std::make_unique<Progress>("generate", total, *quiet);
+      progress->update(done);
+    };
+    catch_signals();
+    options->stop = &stop_asked;
+    const auto made = echo::generate(*options);
+    progress.reset();
+    if (!made) {
+      exit_code = report(made.error());
+      if (stop_asked) exit_code = kExitStopped;
+    } else if (!*quiet) {
+      std::printf("%s/manifest.json: %d recordings\n", options->out.c_str(), *made);
+    }
+  });
+}
+
+void add_merge(CLI::App& bench, int& exit_code) {
+  struct Arguments {
+    std::vector<std::string> folders;
+    std::string out;
+    bool quiet = false;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  auto* cmd = bench.add_subcommand("merge", "Joins the results of shards");
+  cmd->add_option("folders", arguments->folders, "What bench run --shard wrote")
+      ->type_name("DIR")
+      ->required();
+  cmd->add_option("--out", arguments->out, "Where the joined results go")
+      ->type_name("DIR")
+      ->required();
+  cmd->add_flag("--quiet", arguments->quiet, "No output");
+  cmd->callback([arguments, &exit_code] {
+    const auto plan = echo::merge_results(arguments->folders, arguments->out);
+    if (!plan) {
+      exit_code = report(plan.error());
+    } else if (!arguments->quiet) {
+      std::printf("%zu items x %zu systems: %s/results.json\n", plan->ids.size(),
+                  plan->systems.size(), arguments->out.c_str());
+    }
+  });
+}
+
+int compare(const std::string& before, const std::string& after, const std::string& fail_on,
+            bool quiet) {
+  const auto rules = echo::parse_rules(fail_on);
+  if (!rules) {
+    std::fprintf(stderr, "conclave: %s\n", rules.error().message.c_str());
+    return kExitWrongUse;
+  }
+  const auto comparison = echo::compare_results(before, after, *rules);
+  if (!comparison) return report(comparison.error());
+  const std::string table = echo::comparison_table(*comparison);
+  if (!quiet) std::fputs(table.empty() ? "nothing changed\n" : table.c_str(), stdout);
+  for (const auto& failure : comparison->failures)
+    std::fprintf(stderr, "conclave: %s\n", failure.c_str());
+  return comparison->failures.empty() ? kExitOk : kExitFailure;
+}
+
+void add_compare(CLI::App& bench, int& exit_code) {
+  struct Arguments {
+    std::string before;
+    std::string after;
+    std::string fail_on;
+    bool quiet = false;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  auto* cmd = bench.add_subcommand("compare", "What changed between two results");
+  cmd->add_option("old", arguments->before, "A results.json or its folder")
+      ->type_name("OLD")
+      ->required();
+  cmd->add_option("new", arguments->after, "The same")->type_name("NEW")->required();
+  cmd->add_option("--fail-on", arguments->fail_on,
+                  "Ends with 1 when a scenario's mean changed so: [SYSTEM/]METRIC[@SCENARIO]<VALUE "
+                  "or >VALUE, by commas")
+      ->type_name("'erle_ss<-1,t20_s>0.3'");
+  cmd->add_flag("--quiet", arguments->quiet, "No table");
+  cmd->callback([arguments, &exit_code] {
+    exit_code = compare(arguments->before, arguments->after, arguments->fail_on, arguments->quiet);
+  });
+}
+
 }  // namespace
 
 void add_bench_command(CLI::App& app, int& exit_code) {
   auto* bench = app.add_subcommand("bench", "Measures echo control over many recordings");
   bench->require_subcommand(1);
   add_run(*bench, exit_code);
+  add_merge(*bench, exit_code);
+  add_compare(*bench, exit_code);
+  add_generate(*bench, exit_code);
   add_import(*bench, exit_code);
 }
 
