@@ -13,6 +13,7 @@ constexpr float kTailMs = 200.0F;
 // The far end's echo rings on after its speech: that long nothing learns noise or direction.
 constexpr int kFarHangoverBlocks = 20;
 constexpr float kNearProbable = 0.5F;
+constexpr float kFilterFitsDb = 3.0F;
 // A talker who has been there that long has filled the averages of the satellites' clocks.
 constexpr int kSteadyBlocks = 250;
 constexpr float kSteadyDeg = 15.0F;
@@ -87,7 +88,10 @@ void Engine::play(ConstFrameView far_in, FrameView playback) noexcept {
 }
 
 void Engine::cancel_echo(ConstFrameView capture, ConstFrameView reference) noexcept {
-  if (aligner_->process(capture[0], reference[0], reference_[0])) canceller_->reset();
+  const bool filter_fits = canceller_->metrics().erle_now_db > kFilterFitsDb;
+  const auto change = aligner_->process(capture[0], reference[0], filter_fits, reference_[0]);
+  if (change.filter_is_void) canceller_->reset();
+  canceller_->delay_reference(change.shifted);
   canceller_->process(capture.rows(0, lines_), reference_, error_, echo_);
   taps_.write(TapPoint::kAec, error_.view());
   taps_.write(TapPoint::kEcho, echo_.view());
@@ -190,6 +194,9 @@ void Engine::measure(ConstFrameView capture, ConstFrameView playback,
     m.residual_echo_db = echo_meter_.residual_db();
     m.linear_erle_db = canceller_->metrics().mean_erle_db;
     m.aec_delay_ms = aligner_->delay_ms();
+    m.aec_drift_ppm = aligner_->drift_ppm();
+    m.aec_resampling = aligner_->resampling();
+    m.aec_delay_jumps = aligner_->jumps();
   }
   if (has_beams()) {
     const auto& direction = finder_->metrics();
@@ -359,11 +366,11 @@ Status Engine::build() {
   std::ranges::fill(residual_gain_[0], 1.0F);
 
   if (has_echo_control()) {
-    CONCLAVE_TRY(aligner_, ReferenceAligner::create(rate, hop_, kTailMs));
     CONCLAVE_TRY(
         canceller_,
         dsp::EchoCanceller::create(
             {.sample_rate = rate, .microphones = lines_, .hop = hop_, .tail_ms = kTailMs}));
+    CONCLAVE_TRY(aligner_, ReferenceAligner::create(rate, hop_, kTailMs, canceller_->max_shift()));
     CONCLAVE_TRY(residual_, dsp::ResidualSuppressor::create(
                                 {.sample_rate = rate, .hop = hop_, .bins = bins_}));
     CONCLAVE_TRY(comfort_, dsp::ComfortNoise::create({.fft_size = fft_size, .hop = hop_}));

@@ -67,6 +67,9 @@ struct EngineMetrics {
   float linear_erle_db = 0.0F;          ///< the canceller's share
   float residual_echo_db = kSilenceDb;  ///< level of what is sent while only the far end talks
   float aec_delay_ms = 0.0F;            ///< loudspeaker to microphone, as found; < 0 while unknown
+  float aec_drift_ppm = 0.0F;           ///< microphone's clock against the reference's; 0: unknown
+  bool aec_resampling = false;          ///< the reference is brought to the microphone's clock
+  std::int32_t aec_delay_jumps = 0;     ///< of the delay, since the last reset
   bool near_active = false;
   bool far_active = false;
   bool double_talk = false;

@@ -118,7 +118,10 @@ Status write_metrics(const std::string& path, const engine::Engine& engine,
     json["echo"] = {{"erle_db", db(m.erle_db)},
                     {"linear_erle_db", db(m.linear_erle_db)},
                     {"residual_dbfs", db(m.residual_echo_db)},
-                    {"delay_ms", db(m.aec_delay_ms)}};
+                    {"delay_ms", db(m.aec_delay_ms)},
+                    {"delay_jumps", m.aec_delay_jumps},
+                    {"drift_ppm", db(m.aec_drift_ppm)},
+                    {"resampling", m.aec_resampling}};
   }
   if (engine.chain() != engine::Chain::kEcho) {
     json["direction"] = {{"azimuth_deg", db(m.azimuth_deg)},

@@ -25,6 +25,7 @@ constexpr int kStableSearches = 6;
 constexpr int kStableJump = 8;
 constexpr int kNear = 8;         // lags at kRate that count as the same
 constexpr float kClear = 10.0F;  // peak over rms that counts; other speech reaches 8, an echo 20
+constexpr float kFollowConfidence = 0.3F;
 constexpr float kAbsurd = 16.0F;
 
 /// Low-pass and every n-th sample.
@@ -271,6 +272,7 @@ class DelayEstimator::Impl {
     const float now = std::clamp((clearness - 6.0F) / 14.0F, 0.0F, 1.0F);
     metrics_.confidence =
         fresh < 1 ? metrics_.confidence * fresh : 0.7F * metrics_.confidence + 0.3F * now;
+    follow();
     if (clearness < kClear) {
       stable_ = 0;
       return;
@@ -287,6 +289,7 @@ class DelayEstimator::Impl {
       }
       if (best < 1.4F * there || stable_ < kStableJump) return;
     }
+    if (!metrics_.locked || std::abs(lag - followed_) > kNear) followed_ = lag;
     const int samples = lag * factor_;
     if (metrics_.locked && std::abs(samples - metrics_.delay_samples) > 16 * factor_) {
       ++metrics_.jumps;
@@ -294,6 +297,30 @@ class DelayEstimator::Impl {
     metrics_.locked = true;
     metrics_.delay_samples = samples;
     metrics_.delay_ms = static_cast<float>(lag) * 1e3F / kRate;
+  }
+
+  /// One reading of where the followed peak lies, if it is one.
+  void follow() noexcept {
+    if (!metrics_.locked || quiet_blocks_ > 0 || metrics_.confidence < kFollowConfidence) return;
+    const float* c = correlation_.data();
+    const int lags = correlation_.frames();
+    if (followed_ < 2 || followed_ + 2 >= lags) return;
+    // The peak's neighbour counts when the peak has moved there.
+    const int from = std::max(1, followed_ - 1);
+    int top = from;
+    for (int i = from; i <= followed_ + 1; ++i) {
+      if (std::abs(c[i]) > std::abs(c[top])) top = i;
+    }
+    const float sign = c[top] < 0 ? -1.0F : 1.0F;
+    const float b = sign * c[top];
+    const float left = sign * c[top - 1];
+    const float right = sign * c[top + 1];
+    if (b < left || b < right) return;
+    followed_ = top;
+    const float bend = left - 2 * b + right;
+    const float shift = bend < 0 ? 0.5F * (left - right) / bend : 0.0F;
+    metrics_.fine_delay = (top + static_cast<double>(std::clamp(shift, -0.5F, 0.5F))) / kRate;
+    ++metrics_.fine_readings;
   }
 
   const int factor_;
@@ -317,6 +344,7 @@ class DelayEstimator::Impl {
   int newest_ = 0;
   int part_ = 0;
   int candidate_ = -1;
+  int followed_ = 0;  // lag of the peak that fine_delay tells
   int stable_ = 0;
   int quiet_blocks_ = 1 << 20;
 };

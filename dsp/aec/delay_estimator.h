@@ -20,14 +20,19 @@ struct DelayEstimatorMetrics {
   float confidence =
       0;  ///< 0..1: how clearly the peak stands out, faded while the far end is quiet
   bool locked = false;
+  /// The known delay to a fraction of a sample, in seconds, followed along one peak, and how many
+  /// readings there were: a new one when the number has changed.
+  double fine_delay = 0;
+  int fine_readings = 0;
   int jumps = 0;  ///< changes of a locked delay since reset
 };
 
 /// Finds the bulk delay from far end to microphone, continuously, and locks again when it jumps.
 ///
-/// Generalised cross-correlation with phase transform (Knapp and Carter 1976), averaged over time:
-/// both signals are brought to 8 kHz (or so), each block adds one cross-spectrum, and the search
-/// over all lags is spread over the blocks so that the cost of each block is about the same.
+/// Generalised cross-correlation (Knapp and Carter 1976), averaged over time: both signals are
+/// brought to 8 kHz and whitened by linear prediction, each block adds one cross-spectrum, and the
+/// search over all lags is spread over the blocks so that the cost of each block is about the same.
+/// The peak is followed to a fraction of a sample, for telling drifting clocks.
 /// create() any thread; everything else on the audio thread, without allocation.
 class DelayEstimator {
  public:

@@ -78,7 +78,7 @@ class EchoCanceller::Impl {
     mic_energy_.fill(0);
     error_energy_.fill(0);
     diverged_.fill(0);
-    shadow_error_ = main_error_ = 0;
+    shadow_error_ = main_error_ = main_mic_ = 0;
     better_blocks_ = 0;
     hold_ = 0;
     hangover_ = 0;
@@ -111,6 +111,20 @@ class EchoCanceller::Impl {
     shadow_.constrain(fft_, kConstrained);
     finish_metrics();
   }
+
+  void delay_reference(int samples) noexcept {
+    const int shift = std::clamp(samples, 0, max_shift());
+    if (shift == 0) return;
+    history_.delay(shift, hop_, size_);
+    for (int r = 0; r < references_; ++r) {
+      float* time = far_time_[r].data();
+      std::copy_backward(time, time + size_ - shift, time + size_);
+      std::fill_n(time, shift, 0.0F);
+    }
+    main_.advance_echo(fft_, shift);
+    shadow_.advance_echo(fft_, shift);
+  }
+  int max_shift() const { return size_ - hop_; }
 
   EchoCancellerMetrics metrics() const noexcept { return metrics_; }
 
@@ -219,6 +233,7 @@ class EchoCanceller::Impl {
     }
     if (mic == shadow_mic_) {
       main_error_ = fast_smoothing_ * main_error_ + (1 - fast_smoothing_) * error_energy;
+      main_mic_ = fast_smoothing_ * main_mic_ + (1 - fast_smoothing_) * mic_energy;
     }
   }
 
@@ -245,6 +260,8 @@ class EchoCanceller::Impl {
       metrics_.erle_db[i] = db((mic_energy_[i] + 1e-12F) / (error_energy_[i] + 1e-12F));
       sum += metrics_.erle_db[i];
     }
+    metrics_.erle_now_db =
+        metrics_.far_active ? db((main_mic_ + 1e-9F) / (main_error_ + 1e-9F)) : 0;
     metrics_.mean_erle_db = sum / static_cast<float>(mics_);
     float near = 0;
     float all = 0;
@@ -281,6 +298,7 @@ class EchoCanceller::Impl {
   float erle_smoothing_ = 0;
   float fast_smoothing_ = 0;
   float main_error_ = 0;
+  float main_mic_ = 0;
   float shadow_error_ = 0;
   float opened_ = 1;
   int shadow_mic_ = 0;
@@ -326,6 +344,8 @@ void EchoCanceller::process(ConstFrameView mics, ConstFrameView far, FrameView o
   impl_->process(mics, far, out, echo);
 }
 EchoCancellerMetrics EchoCanceller::metrics() const noexcept { return impl_->metrics(); }
+void EchoCanceller::delay_reference(int samples) noexcept { impl_->delay_reference(samples); }
+int EchoCanceller::max_shift() const { return impl_->max_shift(); }
 int EchoCanceller::partitions() const { return impl_->partitions(); }
 
 }  // namespace conclave::dsp

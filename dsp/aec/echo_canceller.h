@@ -29,6 +29,7 @@ struct EchoCancellerMetrics {
   /// 0.5 s of blocks in which the far end talks; dB.
   std::array<float, kMaxMicrophones> erle_db{};
   float mean_erle_db = 0;
+  float erle_now_db = 0;     ///< of the first microphone over the last 0.1 s or so
   bool far_active = false;   ///< the reference of this block carries sound
   float double_talk = 0;     ///< 0..1: how much of the error is not explained by echo
   float filter_norm_db = 0;  ///< energy of the echo path estimate, mean of the microphones
@@ -65,6 +66,10 @@ class EchoCanceller {
   /// mics: microphones x hop; far: references x hop; out and echo: microphones x hop. out may be
   /// mics (in place); echo is the estimate that was subtracted.
   void process(ConstFrameView mics, ConstFrameView far, FrameView out, FrameView echo) noexcept;
+  /// The references come `samples` (0..max_shift()) later from the next block on: moves the echo
+  /// paths and the history along, so that a converged filter stays so.
+  void delay_reference(int samples) noexcept;
+  int max_shift() const;
   EchoCancellerMetrics metrics() const noexcept;
   int latency_frames() const { return 0; }
   /// Partitions of the echo path in use.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <numbers>
 
 namespace conclave::dsp {
 namespace {
@@ -86,6 +87,29 @@ FarHistory::FarHistory(int references, int partitions, int bins)
 void FarHistory::advance() { newest_ = (newest_ + slots_ - 1) % slots_; }
 void FarHistory::clear() { spectra_.clear(); }
 
+void FarHistory::delay(int samples, int hop, int fft_size) {
+  const int blocks = std::min(samples / hop, slots_);
+  newest_ = (newest_ + blocks) % slots_;
+  const int rest = samples % hop;
+  for (int r = 0; r < references_; ++r) {
+    for (int age = slots_ - blocks; age < slots_; ++age) std::fill_n(real(r, age), 2 * row_, 0.0F);
+    if (rest == 0) continue;
+    // A circular shift: what wraps around lies before what the overlap-save filter looks at.
+    const double turn = -2 * std::numbers::pi * rest / fft_size;
+    for (int k = 0; k < fft_size / 2 + 1; ++k) {
+      const auto c = static_cast<float>(std::cos(turn * k));
+      const auto s = static_cast<float>(std::sin(turn * k));
+      for (int age = 0; age < slots_ - blocks; ++age) {
+        float& re = real(r, age)[k];
+        float& im = imag(r, age)[k];
+        const float turned = re * c - im * s;
+        im = re * s + im * c;
+        re = turned;
+      }
+    }
+  }
+}
+
 KalmanBank::KalmanBank(int microphones, int references, int partitions, int hop, int fft_size)
     : microphones_(microphones),
       partitions_(partitions),
@@ -102,6 +126,7 @@ KalmanBank::KalmanBank(int microphones, int references, int partitions, int hop,
       inverse_(microphones, row_),
       noise_(microphones, row_),
       time_(2, fft_size),
+      response_(1, partitions * hop),
       bins_work_(1, bins_) {
   reset();
 }
@@ -239,6 +264,42 @@ void KalmanBank::lift_uncertainty(float factor) {
     // far too large.
     std::ranges::fill(correction_[m], 0.0F);
     std::ranges::fill(inverse_[m], 0.0F);
+  }
+}
+
+void KalmanBank::advance_echo(RealFft& fft, int samples) {
+  const int length = partitions_ * hop_;
+  const int shift = std::clamp(samples, 0, length);
+  const int blocks = shift / hop_;
+  const float scale = 1.0F / static_cast<float>(size_);
+  float* response = response_.data();
+  float* work = reinterpret_cast<float*>(bins_work_.data());
+  for (int m = 0; m < microphones_; ++m) {
+    for (int first = 0; first < count_; first += partitions_) {
+      for (int q = 0; q < partitions_; ++q) {
+        const float* w = weights(m, first + q);
+        for (int k = 0; k < bins_; ++k) {
+          work[2 * k] = w[k] * scale;
+          work[2 * k + 1] = w[row_ + k] * scale;
+        }
+        fft.inverse_unscaled(bins_work_[0], time_[0]);
+        std::copy_n(time_.data(), hop_, response + q * hop_);
+      }
+      std::copy(response + shift, response + length, response);
+      std::fill(response + length - shift, response + length, 0.0F);
+      for (int q = 0; q < partitions_; ++q) {
+        std::fill_n(time_.data(), size_, 0.0F);
+        std::copy_n(response + q * hop_, hop_, time_.data());
+        fft.forward(time_[0], bins_work_[0]);
+        float* w = weights(m, first + q);
+        for (int k = 0; k < bins_; ++k) {
+          w[k] = work[2 * k];
+          w[row_ + k] = work[2 * k + 1];
+        }
+        const int from = std::min(q + blocks, partitions_ - 1);
+        if (from != q) std::copy_n(weights(m, first + from) + 2 * row_, row_, w + 2 * row_);
+      }
+    }
   }
 }
 

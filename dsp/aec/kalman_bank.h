@@ -18,6 +18,9 @@ class FarHistory {
   /// Makes room for the next block; the caller fills row(reference, 0).
   void advance();
   void clear();
+  /// The far end comes `samples` later from now on, as if it always had; 0..fft_size - 2 * hop of
+  /// the sample's remainder by the hop is exact, whole hops lose the oldest blocks.
+  void delay(int samples, int hop, int fft_size);
   float* real(int reference, int age) { return spectra_.data() + offset(reference, age); }
   float* imag(int reference, int age) { return real(reference, age) + row_; }
   const float* real(int reference, int age) const {
@@ -68,6 +71,9 @@ class KalmanBank {
   void constrain(RealFft& fft, int count);
   /// The echo path has changed: makes all filters as uncertain as their own size.
   void lift_uncertainty(float factor);
+  /// The echo comes `samples` earlier from now on (the far end was delayed by as much): moves all
+  /// responses there, exactly.
+  void advance_echo(RealFft& fft, int samples);
   /// Forgets one microphone.
   void reset_mic(int mic);
   /// Takes over the weights of another bank's microphone.
@@ -104,6 +110,7 @@ class KalmanBank {
   FrameBuffer inverse_;     // mic: 1 / (spread + noise)
   FrameBuffer noise_;       // mic: PSD of what is not echo
   FrameBuffer time_;
+  FrameBuffer response_;  // of one microphone to one reference, for moving it
   SpectrumBuffer bins_work_;
 };
 

@@ -106,6 +106,9 @@ class FractionalResampler::Impl {
     return static_cast<int>((position_ + step * (out_frames - 1)) >> kFraction) + 1;
   }
 
+  double fraction() const noexcept {
+    return static_cast<double>(position_) / static_cast<double>(kOne);
+  }
   void reset() noexcept {
     work_.clear();
     position_ = 0;
@@ -162,5 +165,6 @@ int FractionalResampler::needed(int out_frames, double ratio) const noexcept {
   return impl_->needed(out_frames, ratio);
 }
 void FractionalResampler::reset() noexcept { impl_->reset(); }
+double FractionalResampler::fraction() const noexcept { return impl_->fraction(); }
 
 }  // namespace conclave::dsp

@@ -41,6 +41,8 @@ class FractionalResampler {
   /// Input frames that process() must be offered to write `out_frames` at `ratio`.
   int needed(int out_frames, double ratio) const noexcept;
   void reset() noexcept;
+  /// Where the next output lies after the next input that was not consumed, in input samples.
+  double fraction() const noexcept;
   /// kTaps / 2.
   int latency_frames() const { return kTaps / 2; }
 

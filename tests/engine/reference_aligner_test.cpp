@@ -27,14 +27,14 @@ class Aligner : public testing::Test {
             static_cast<int>(n) >= delay ? 0.5F * far_[n - static_cast<std::size_t>(delay)] : 0;
         mic[u] += noise_[n];
       }
-      voids += aligner_->process(mic, far, aligned) ? 1 : 0;
+      voids += aligner_->process(mic, far, false, aligned).filter_is_void ? 1 : 0;
     }
     return voids;
   }
   std::vector<float> far_ = test::babble(30 * kRate, kRate, 0.1F, 3);
   std::vector<float> noise_ = test::white(30 * kRate, 0.0005F, 4);
   std::unique_ptr<ReferenceAligner> aligner_ =
-      std::move(*ReferenceAligner::create(kRate, kHop, 200));
+      std::move(*ReferenceAligner::create(kRate, kHop, 200, 352));
   int at_ = 0;
 };
 

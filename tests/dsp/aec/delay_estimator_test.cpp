@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "base/realtime.h"
-#include "dsp/aec/delay_line.h"
 #include "tests/dsp/aec/echo_room.h"
 
 namespace conclave::dsp {
@@ -82,24 +81,6 @@ TEST(DelayEstimator, refuses_nonsense) {
   EXPECT_FALSE(DelayEstimator::create({44100, 441, 600}).ok());
   EXPECT_FALSE(DelayEstimator::create({48000, 481, 600}).ok());
   EXPECT_FALSE(DelayEstimator::create({48000, 480, 5000}).ok());
-}
-
-TEST(DelayLine, delays_and_cross_fades) {
-  auto line = DelayLine::create(1000, 160).value();
-  line.set_delay(250);
-  Signal in = white(1600, 0.1, 1);
-  Signal out(in.size());
-  for (std::size_t n = 0; n < in.size(); n += 160) {
-    if (n == 800) line.set_delay(0);
-    realtime::Scope scope;
-    line.process(std::span(in).subspan(n, 160), std::span(out).subspan(n, 160));
-  }
-  for (std::size_t i = 410; i < 800; ++i) EXPECT_EQ(out[i], in[i - 250]);
-  for (std::size_t i = 960; i < 1600; ++i) EXPECT_EQ(out[i], in[i]);
-  line.set_delay(5000);
-  EXPECT_EQ(line.delay(), 1000);
-  EXPECT_FALSE(DelayLine::create(-1, 160).ok());
-  EXPECT_FALSE(DelayLine::create(100, 0).ok());
 }
 
 }  // namespace
