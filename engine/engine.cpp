@@ -92,7 +92,9 @@ void Engine::cancel_echo(ConstFrameView capture, ConstFrameView reference) noexc
   const auto change = aligner_->process(capture[0], reference[0], filter_fits, reference_[0]);
   if (change.filter_is_void) canceller_->reset();
   canceller_->delay_reference(change.shifted);
+  const int misfits = canceller_->metrics().misfits;
   canceller_->process(capture.rows(0, lines_), reference_, error_, echo_);
+  if (change.filter_is_void || canceller_->metrics().misfits != misfits) residual_->path_changed();
   taps_.write(TapPoint::kAec, error_.view());
   taps_.write(TapPoint::kEcho, echo_.view());
 

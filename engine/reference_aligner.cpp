@@ -60,7 +60,7 @@ ReferenceAligner::ReferenceAligner(int sample_rate, int hop, float tail_ms, int 
 ReferenceAligner::Change ReferenceAligner::process(std::span<const float> mic,
                                                    std::span<const float> far, bool filter_fits,
                                                    std::span<float> aligned) noexcept {
-  estimator_->process(mic, far);
+  estimator_->process(mic, far, last_found_ >= 0 && !filter_fits);
   Change change;
   change.filter_is_void = follow_jumps(filter_fits);
   follow_clock();

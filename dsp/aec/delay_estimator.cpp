@@ -18,6 +18,7 @@ namespace {
 constexpr int kRate = 8000;     // echo of speech has its energy below 4 kHz
 constexpr int kFilterTaps = 8;  // of the decimator, per factor
 constexpr float kMemorySeconds = 0.6F;
+constexpr float kImpatientSeconds = 0.3F;
 constexpr float kWhitenSeconds = 0.5F;
 constexpr int kWhitenOrder = 16;
 constexpr int kSearchParts = 4;  // blocks for one search over all lags
@@ -183,9 +184,12 @@ class DelayEstimator::Impl {
         lags_(1, fft_.size()) {
     const float block_seconds = static_cast<float>(hop_) / kRate;
     memory_ = std::exp(-block_seconds / kMemorySeconds);
+    short_memory_ = std::exp(-block_seconds / kImpatientSeconds);
   }
 
-  void process(std::span<const float> mic, std::span<const float> far) noexcept {
+  void process(std::span<const float> mic, std::span<const float> far, bool impatient) noexcept {
+    keep_ = impatient ? short_memory_ : memory_;
+    jump_searches_ = impatient ? kStableSearches : kStableJump;
     assert(static_cast<int>(mic.size()) == hop_ * factor_ && far.size() == mic.size());
     const int size = fft_.size();
     float* x = far_time_.data();
@@ -227,7 +231,8 @@ class DelayEstimator::Impl {
  private:
   void accumulate() noexcept {
     const auto* y = reinterpret_cast<const float*>(mic_.data());
-    const float fresh = 1 - memory_;
+    const float keep = keep_;
+    const float fresh = 1 - keep;
     for (int d = 0; d < partitions_; ++d) {
       const auto* __restrict x =
           reinterpret_cast<const float*>(history_[(newest_ + d) % partitions_].data());
@@ -235,8 +240,8 @@ class DelayEstimator::Impl {
       for (int k = 0; k < bins_; ++k) {
         const float re = y[2 * k] * x[2 * k] + y[2 * k + 1] * x[2 * k + 1];
         const float im = y[2 * k + 1] * x[2 * k] - y[2 * k] * x[2 * k + 1];
-        c[2 * k] = memory_ * c[2 * k] + fresh * re;
-        c[2 * k + 1] = memory_ * c[2 * k + 1] + fresh * im;
+        c[2 * k] = keep * c[2 * k] + fresh * re;
+        c[2 * k + 1] = keep * c[2 * k + 1] + fresh * im;
       }
     }
   }
@@ -287,7 +292,7 @@ class DelayEstimator::Impl {
       for (int i = std::max(0, known - kNear); i <= std::min(lags - 1, known + kNear); ++i) {
         there = std::max(there, std::abs(c[i]));
       }
-      if (best < 1.4F * there || stable_ < kStableJump) return;
+      if (best < 1.4F * there || stable_ < jump_searches_) return;
     }
     if (!metrics_.locked || std::abs(lag - followed_) > kNear) followed_ = lag;
     const int samples = lag * factor_;
@@ -341,6 +346,9 @@ class DelayEstimator::Impl {
   FrameBuffer lags_;
   DelayEstimatorMetrics metrics_;
   float memory_ = 0;
+  float short_memory_ = 0;
+  float keep_ = 0;
+  int jump_searches_ = 0;
   int newest_ = 0;
   int part_ = 0;
   int candidate_ = -1;
@@ -370,8 +378,9 @@ Result<std::unique_ptr<DelayEstimator>> DelayEstimator::create(const DelayEstima
 
 DelayEstimator::DelayEstimator(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 DelayEstimator::~DelayEstimator() = default;
-void DelayEstimator::process(std::span<const float> mic, std::span<const float> far) noexcept {
-  impl_->process(mic, far);
+void DelayEstimator::process(std::span<const float> mic, std::span<const float> far,
+                             bool impatient) noexcept {
+  impl_->process(mic, far, impatient);
 }
 void DelayEstimator::reset() noexcept { impl_->reset(); }
 DelayEstimatorMetrics DelayEstimator::metrics() const noexcept { return impl_->metrics(); }

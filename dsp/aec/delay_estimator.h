@@ -42,7 +42,9 @@ class DelayEstimator {
   DelayEstimator& operator=(const DelayEstimator&) = delete;
 
   /// One hop of one microphone (as captured, before cancellation) and of the far end.
-  void process(std::span<const float> mic, std::span<const float> far) noexcept;
+  /// `impatient`: the known delay seems wrong; the past counts less and a jump is believed sooner.
+  void process(std::span<const float> mic, std::span<const float> far,
+               bool impatient = false) noexcept;
   void reset() noexcept;
   DelayEstimatorMetrics metrics() const noexcept;
 

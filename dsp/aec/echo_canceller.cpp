@@ -20,6 +20,13 @@ constexpr int kConstrained = 2;       // partitions per block
 constexpr int kChangeBlocks = 8;      // how long the shadow must be better
 constexpr float kChangeRatio = 0.6F;  // and by how much (power)
 constexpr int kDivergedBlocks = 20;
+// Error over microphone that a fitting filter never gives, not even in double talk; of a filter
+// that was good before, since a poor one (far end gone, loudspeaker overdriven) comes there often.
+constexpr float kMisfitRatio = 1.4F;
+constexpr float kWasGoodDb = 10.0F;
+constexpr int kMisfitBlocks = 3;
+constexpr int kMisfitHold = 50;
+constexpr int kGoodHold = 40;
 
 /// Copies; what is not a sample becomes silence. Returns the energy.
 float take(std::span<const float> from, float* to) {
@@ -80,6 +87,7 @@ class EchoCanceller::Impl {
     diverged_.fill(0);
     shadow_error_ = main_error_ = main_mic_ = 0;
     better_blocks_ = 0;
+    misfit_blocks_ = misfit_hold_ = was_good_ = 0;
     hold_ = 0;
     hangover_ = 0;
     opened_ = params_.enabled ? 1.0F : 0.0F;
@@ -106,6 +114,7 @@ class EchoCanceller::Impl {
       write(m, open_from, out[m], echo[m]);
       watch(m, mic_energy, error_energy);
     }
+    find_misfit();
     run_shadow();
     main_.constrain(fft_, kConstrained);
     shadow_.constrain(fft_, kConstrained);
@@ -237,6 +246,20 @@ class EchoCanceller::Impl {
     }
   }
 
+  /// An error above the microphone says at once what the shadow filter proves later.
+  void find_misfit() noexcept {
+    if (misfit_hold_ > 0) --misfit_hold_;
+    const bool worse = metrics_.far_active && main_error_ > kMisfitRatio * main_mic_ &&
+                       main_mic_ > 10 * kSilence * static_cast<float>(hop_);
+    misfit_blocks_ = worse && was_good_ > 0 ? misfit_blocks_ + 1 : 0;
+    const bool good = metrics_.far_active && metrics_.erle_db[0] > kWasGoodDb;
+    was_good_ = good ? kGoodHold : std::max(0, was_good_ - 1);
+    if (misfit_blocks_ < kMisfitBlocks || misfit_hold_ > 0) return;
+    main_.lift_uncertainty(1.0F);
+    misfit_hold_ = kMisfitHold;
+    ++metrics_.misfits;
+  }
+
   void run_shadow() noexcept {
     const float energy = cancel(shadow_, 0, shadow_mic_);
     shadow_error_ = fast_smoothing_ * shadow_error_ + (1 - fast_smoothing_) * energy;
@@ -302,6 +325,9 @@ class EchoCanceller::Impl {
   float shadow_error_ = 0;
   float opened_ = 1;
   int shadow_mic_ = 0;
+  int misfit_blocks_ = 0;
+  int was_good_ = 0;  // blocks for which the filter still counts as having been good
+  int misfit_hold_ = 0;
   int better_blocks_ = 0;
   int hold_ = 0;
   int hangover_ = 0;

@@ -34,6 +34,7 @@ struct EchoCancellerMetrics {
   float double_talk = 0;     ///< 0..1: how much of the error is not explained by echo
   float filter_norm_db = 0;  ///< energy of the echo path estimate, mean of the microphones
   float tonality = 0;        ///< 0..1: the reference is a few lines only; adaptation is held back
+  int misfits = 0;           ///< times the filter added more than it took: the path has changed
   int path_changes = 0;      ///< recoveries from a changed echo path since reset
   int recoveries = 0;        ///< recoveries from invalid input or a diverged filter since reset
 };

@@ -106,18 +106,22 @@ class ResidualSuppressor::Impl {
     far_.clear();
     spread_.clear();
     residual_.clear();
-    std::ranges::fill(leak_[0], 1.0F);
-    std::ranges::fill(distortion_[0], 0.3F);
+    path_changed();
     std::ranges::fill(noise_[0], 0.0F);
     floor_.reset();
     far_weight_ = 0;
     std::ranges::fill(gain_[0], 1.0F);
+    enabled_ = params_.enabled ? 1.0F : 0.0F;
+    metrics_ = {};
+  }
+
+  void path_changed() noexcept {
+    std::ranges::fill(leak_[0], 1.0F);
+    std::ranges::fill(distortion_[0], 0.3F);
+    std::ranges::fill(envelope_, Envelope{});
     learned_seconds_ = 0;
     near_ = 0;
     near_hold_ = 0;
-    enabled_ = params_.enabled ? 1.0F : 0.0F;
-    std::ranges::fill(envelope_, Envelope{});
-    metrics_ = {};
   }
 
   void process(ConstSpectrumView error, ConstSpectrumView echo, ConstSpectrumView far,
@@ -378,6 +382,7 @@ void ResidualSuppressor::set_params(const ResidualSuppressorParams& params) noex
   impl_->set_params(params);
 }
 void ResidualSuppressor::reset() noexcept { impl_->reset(); }
+void ResidualSuppressor::path_changed() noexcept { impl_->path_changed(); }
 void ResidualSuppressor::process(ConstSpectrumView error, ConstSpectrumView echo_estimate,
                                  ConstSpectrumView far, SpectrumView inout,
                                  std::span<float> gain) noexcept {

@@ -52,6 +52,9 @@ class ResidualSuppressor {
 
   void set_params(const ResidualSuppressorParams& params) noexcept;
   void reset() noexcept;
+  /// The echo path has changed: what was learned about the residual echo is void, and for half a
+  /// second everything is held to be echo, as at the start.
+  void path_changed() noexcept;
   /// error, echo_estimate, far: 1 x bins. inout: 1 x bins, is multiplied by the gain (may be
   /// `error` itself). gain: bins values 0..1, for comfort noise and metering. The gain never
   /// contains NaN, whatever comes in.
