@@ -270,7 +270,7 @@ class ResidualSuppressor::Impl {
     float residual_sum = 0;
     if (active_ > 0) learned_seconds_ += block_seconds_;
     const float early = learned_seconds_ < 1.0F ? 4.0F : 1.0F;
-    const float up = 30.0F * block_seconds_ * (1.0F - 0.95F * std::max(near_, near_hold_));
+    const float up = 30.0F * block_seconds_ * early * (1.0F - 0.95F * std::max(near_, near_hold_));
     const float down = 16.0F * block_seconds_ * early;
     for (int k = 0; k < bins_; ++k) {
       const auto i = static_cast<std::size_t>(k);
