@@ -53,7 +53,7 @@ constexpr float kHush = 2.5F;  // the same for noise while only the far end talk
 // Comfort noise over the estimate of the room's noise, which late echo makes a few dB too high
 // (power).
 constexpr float kComfort = 0.25F;
-constexpr float kTrustSeconds = 0.5F;  // of far-end sound before anything is believed
+constexpr float kTrustSeconds = 0.4F;  // of far-end sound before anything is believed
 constexpr float kRestSeconds = 0.3F;   // how fast the room comes back after the far end
 
 }  // namespace
