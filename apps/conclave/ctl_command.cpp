@@ -7,7 +7,7 @@
 #include <string>
 
 #include "apps/conclave/command_result.h"
-#include "control/door/door_client.h"
+#include "apps/conclave/phone_door.h"
 
 namespace conclave::apps {
 namespace {
@@ -20,24 +20,10 @@ struct CtlOptions {
 };
 
 Status ask(const CtlOptions& options) {
-  using nlohmann::json;
-  const json request{{"jsonrpc", "2.0"},
-                     {"id", 1},
-                     {"method", options.method},
-                     {"params", json::parse(options.params, nullptr, false)}};
-  CONCLAVE_TRY(const std::string text,
-               control::ask_local_door(control::local_door_path(options.data), request.dump(),
-                                       options.timeout_s * 1000));
-  const json answer = json::parse(text, nullptr, false);
-  if (!answer.is_object()) return Error{"the phone's answer cannot be read; look into its log"};
-  if (const auto error = answer.find("error"); error != answer.end()) {
-    std::string message = error->value("message", "refused");
-    if (const auto data = error->find("data"); data != error->end() && data->is_object()) {
-      message += "; " + data->value("remedy", data->dump());
-    }
-    return Error{message};
-  }
-  std::printf("%s\n", answer.value("result", json()).dump().c_str());
+  CONCLAVE_TRY(const auto result,
+               ask_phone(options.data, options.method,
+                         nlohmann::json::parse(options.params, nullptr, false), options.timeout_s));
+  std::printf("%s\n", result.dump().c_str());
   return {};
 }
 

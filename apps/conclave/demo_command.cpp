@@ -57,7 +57,7 @@ Status demonstrate(const DemoOptions& options) {
   if (status) status = demo.run();
   const double seconds = demo.seconds_in_call();
   demo.end();
-  CONCLAVE_CHECK_STATUS(status);
+  if (!status) return status;
   if (options.headless && !options.report.empty()) return write_report(demo, options, seconds);
   return {};
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/conclave/command_result.h"
+#include "apps/conclave/settings_files.h"
 #include "control/settings/registry.h"
 
 namespace conclave::apps {
@@ -30,6 +31,7 @@ void add_settings_command(CLI::App& app, int& exit_code) {
     }
     exit_code = kExitOk;
   });
+  add_settings_file_commands(*settings, exit_code);
 }
 
 }  // namespace conclave::apps

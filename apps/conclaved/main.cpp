@@ -21,6 +21,7 @@
 #include "control/door/local_door.h"
 #include "control/phone/phone.h"
 #include "control/phone/wav.h"
+#include "control/provisioning/config_applier.h"
 #include "control/web/certificate.h"
 #include "control/web/portal.h"
 #include "control/web/server.h"
@@ -41,6 +42,24 @@ Status make_folder(const std::string& path) {
     return Error{"cannot make the folder " + path + "; give another by --data"};
   }
   return {};
+}
+
+/// A file that the integrator or the site put on the machine. Refused as a whole, it leaves the
+/// phone as it is: a phone that does not start could not be mended from afar.
+void apply_configuration(const std::string& path, control::Registry& settings) {
+  const auto text = control::read_config_file(path);
+  if (!text) {
+    log::warning("provisioning", text.error().message);
+    return;
+  }
+  const control::ConfigReport report = control::ConfigApplier(settings).apply(
+      *text, fs::path(path).filename().string(), control::ConfigSource::kProvisioned,
+      control::includes_beside(path));
+  for (const auto& problem : report.problems) {
+    log::warning("provisioning", control::to_text(problem));
+  }
+  log::info("provisioning", "configuration file",
+            {{"file", path}, {"verdict", control::name_of(report.verdict)}});
 }
 
 Status apply_options(const PhoneOptions& options, control::Registry& settings) {
@@ -132,6 +151,7 @@ Status run(const PhoneOptions& options) {
   if (const std::string note = settings.load(); !note.empty()) {
     log::warning("settings", note);
   }
+  if (!options.configuration.empty()) apply_configuration(options.configuration, settings);
   CONCLAVE_CHECK_STATUS(apply_options(options, settings));
 
   AudioFrameRing uplink(kRingFrames);

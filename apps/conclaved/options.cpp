@@ -25,6 +25,8 @@ int parse_options(int argc, char** argv, PhoneOptions* options) {
                  "PEM file with the CA of the conferencing service (kept as a setting)");
   app.add_option("--set", options->set, "NAME=VALUE of a setting, kept as a local value (again)")
       ->allow_extra_args(false);
+  app.add_option("--configuration", options->configuration,
+                 "Configuration file to put in force at the start (docs/configuration-files.md)");
   app.add_option("--join", options->join, "Passcode of a conference to join and to stay in");
   app.add_option("--email", options->email, "E-mail address for --join");
   app.add_option("--report", options->report, "JSON file to write at the end");

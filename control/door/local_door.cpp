@@ -24,7 +24,7 @@
 namespace conclave::control {
 namespace {
 
-constexpr std::size_t kMaxLine = 64 * 1024;
+constexpr std::size_t kMaxLine = 2 << 20;
 constexpr std::size_t kMaxUnsent = 8 << 20;
 constexpr std::size_t kMaxClients = 8;
 

@@ -7,6 +7,7 @@
 #include "control/access/password.h"
 #include "control/errors/catalogue.h"
 #include "control/phone/phone.h"
+#include "control/provisioning/config_applier.h"
 
 namespace conclave::control {
 namespace {
@@ -80,18 +81,62 @@ void Phone::add_settings_methods() {
                       request[name] = value;
                     const auto outcome = settings_->apply(Layer::kLocal, request);
                     if (!outcome.ok()) return failure_of_outcome(outcome);
-                    // Whoever else is logged in knew the old password.
-                    for (const Key key : outcome.changed) {
-                      if (key == Key::kAccessAdminPassword || key == Key::kAccessAdminUser) {
-                        sessions_.close_others(caller.session);
-                      }
-                    }
+                    close_other_sessions(outcome.changed, caller);
                     return json_of(outcome);
                   });
   dispatcher_.add("settings.export", {}, "Values that differ from the factory, without secrets.",
                   [this](const Json&, const RpcCaller&) -> RpcResult {
                     return Json{{"values", settings_->export_values()}};
                   });
+  dispatcher_.add("settings.export_file", {},
+                  "All layers' values as a configuration file, without secrets.",
+                  [this](const Json&, const RpcCaller&) -> RpcResult {
+                    return Json{{"text", export_configuration(*settings_)}};
+                  });
+  dispatcher_.add("settings.import_file",
+                  {{"text", Param::Type::kString, true},
+                   {"name", Param::Type::kString, false},
+                   {"includes", Param::Type::kObject, false},
+                   {"dry_run", Param::Type::kBool, false}},
+                  "Puts a configuration file in force, wholly or not at all; the report tells.",
+                  [this](const Json& params, const RpcCaller& caller) -> RpcResult {
+                    return import_file(params, caller);
+                  });
+}
+
+void Phone::close_other_sessions(std::span<const Key> changed, const RpcCaller& caller) {
+  // Whoever else is logged in knew the old password.
+  for (const Key key : changed) {
+    if (key == Key::kAccessAdminPassword || key == Key::kAccessAdminUser) {
+      sessions_.close_others(caller.session);
+    }
+  }
+}
+
+RpcResult Phone::import_file(const Json& params, const RpcCaller& caller) {
+  const auto text_of = [&](const char* name, const char* fallback) {
+    const auto at = params.find(name);
+    return at != params.end() && at->is_string() ? at->get<std::string>() : std::string(fallback);
+  };
+  const auto includes = params.find("includes");
+  ConfigApplier::Include include;
+  if (includes != params.end() && includes->is_object()) {
+    include = [includes](const std::string& name) -> Result<std::string> {
+      const auto at = includes->find(name);
+      if (at == includes->end() || !at->is_string()) return Error{"was not sent along"};
+      return at->get<std::string>();
+    };
+  }
+  const auto dry = params.find("dry_run");
+  const ConfigReport report =
+      ConfigApplier(*settings_)
+          .apply(text_of("text", ""), text_of("name", "configuration"), ConfigSource::kImported,
+                 include, dry != params.end() && dry->is_boolean() && dry->get<bool>());
+  if (!report.ok()) {
+    return RpcFailure{kRpcFailed, to_text(report.problems.front()), to_json(report)};
+  }
+  close_other_sessions(report.changed, caller);
+  return to_json(report);
 }
 
 void Phone::add_other_methods() {

@@ -70,6 +70,8 @@ class Phone {
   void add_call_methods();
   void add_settings_methods();
   void add_other_methods();
+  RpcResult import_file(const nlohmann::json& params, const RpcCaller& caller);
+  void close_other_sessions(std::span<const Key> changed, const RpcCaller& caller);
   void settings_changed(std::span<const Key> keys);
   void configure_service();
   void tick();

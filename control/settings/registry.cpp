@@ -179,66 +179,159 @@ void Registry::tell(std::span<const Key> changed) {
   for (const Observer& observer : observers) observer(changed);
 }
 
+std::optional<std::string> Registry::stage(Layer layer, const SettingRow& row, const Json& json,
+                                           Entry& staged) {
+  auto& slot = staged.values[index(layer)];
+  const auto lock = std::find(staged.locks.begin(), staged.locks.end(), true);
+  const auto lock_layer = static_cast<Layer>(lock - staged.locks.begin());
+  if (row.kind != Kind::kSetting) {
+    return std::string(row.title) +
+           (row.kind == Kind::kState ? " can only be read" : " comes with a call and is not kept");
+  }
+  if (layer == Layer::kFactory) return "factory values cannot be changed";
+  if (lock != staged.locks.end() && lock_layer < layer) {
+    return std::string(row.title) + " is locked by the layer " + std::string(name_of(lock_layer));
+  }
+  if (json.is_null()) {
+    slot.reset();
+    return std::nullopt;
+  }
+  if (row.type == Type::kPassword && layer != Layer::kLocal && json.is_string() &&
+      looks_hashed(json.get_ref<const std::string&>())) {
+    slot = json.get<std::string>();  // provisioning may bring the hash
+    return std::nullopt;
+  }
+  auto value = parse_value(row, json);
+  if (!value) return value.error().message;
+  if (row.type == Type::kPassword) {
+    // A file that comes again and again should not make another hash of the same password.
+    const auto* before = slot ? std::get_if<std::string>(&*slot) : nullptr;
+    const auto& password = std::get<std::string>(*value);
+    if (before != nullptr && verify_password(*before, password)) return std::nullopt;
+    auto hash = hash_password(password);
+    if (!hash) return hash.error().message;
+    *value = std::move(*hash);
+  }
+  slot = std::move(*value);
+  return std::nullopt;
+}
+
+void Registry::stage(const LayerChange& change, std::vector<Entry>& staged,
+                     Outcome& outcome) const {
+  std::set<Key> named, locked;
+  for (const std::string& name : change.locks) {
+    if (const SettingRow* row = find_setting(name)) locked.insert(row->key);
+  }
+  for (const auto& [name, json] : change.values) {
+    const SettingRow* row = find_setting(name);
+    if (row == nullptr) {
+      outcome.errors[name] = "there is no setting of this name";
+      continue;
+    }
+    if (!named.insert(row->key).second) {
+      outcome.errors[name] = "is named twice, once by its alias";
+      continue;
+    }
+    Entry& entry = staged[index(row->key)];
+    if (auto why = stage(change.layer, *row, json, entry)) {
+      outcome.errors[name] = std::move(*why);
+    } else {
+      entry.locks[index(change.layer)] = locked.contains(row->key);
+    }
+  }
+  if (!change.replace) return;
+  for (const SettingRow& row : settings_catalogue()) {
+    // What the phone itself keeps in the device's layer is no setting.
+    if (row.kind != Kind::kSetting || named.contains(row.key)) continue;
+    staged[index(row.key)].values[index(change.layer)].reset();
+    staged[index(row.key)].locks[index(change.layer)] = false;
+  }
+}
+
+void Registry::check_together(const std::vector<Entry>& staged, Outcome& outcome) const {
+  std::vector<Check> checks;
+  {
+    const std::lock_guard lock(mutex_);
+    checks = checks_;
+  }
+  const Getter getter = [&](Key key) -> const Value& {
+    return effective(staged[index(key)], row_of(key));
+  };
+  for (const Check& check : checks) outcome.errors.merge(check(getter));
+}
+
+Registry::Outcome Registry::finish(std::vector<Entry> staged, std::span<const LayerChange> changes,
+                                   Outcome outcome) {
+  if (outcome.ok()) check_together(staged, outcome);
+  if (!outcome.ok()) return outcome;
+  if (const Status kept = commit(std::move(staged), &outcome.changed); !kept) {
+    outcome.changed.clear();
+    for (const LayerChange& change : changes) {
+      for (const auto& [name, json] : change.values) outcome.errors[name] = kept.error().message;
+    }
+  }
+  return outcome;
+}
+
 Registry::Outcome Registry::apply(Layer layer, const Request& request) {
   Outcome outcome;
   {
     const std::lock_guard writing(writing_);
     std::vector<Entry> staged;
-    std::vector<Check> checks;
     {
       const std::lock_guard lock(mutex_);
       staged = entries_;
-      checks = checks_;
     }
     for (const auto& [name, json] : request) {
       const SettingRow* row = find_setting(name);
-      if (row == nullptr) {
-        outcome.errors[name] = "there is no setting of this name";
-        continue;
-      }
-      Entry& entry = staged[index(row->key)];
-      const auto lock = std::find(entry.locks.begin(), entry.locks.end(), true);
-      const auto lock_layer = static_cast<Layer>(lock - entry.locks.begin());
-      if (row->kind != Kind::kSetting) {
-        outcome.errors[name] = std::string(row->title) +
-                               (row->kind == Kind::kState ? " can only be read"
-                                                          : " comes with a call and is not kept");
-      } else if (layer == Layer::kFactory) {
-        outcome.errors[name] = "factory values cannot be changed";
-      } else if (lock != entry.locks.end() && lock_layer < layer) {
-        outcome.errors[name] =
-            std::string(row->title) + " is locked by the layer " + std::string(name_of(lock_layer));
-      } else if (json.is_null()) {
-        entry.values[index(layer)].reset();
-      } else if (row->type == Type::kPassword && layer != Layer::kLocal && json.is_string() &&
-                 looks_hashed(json.get_ref<const std::string&>())) {
-        entry.values[index(layer)] = json.get<std::string>();  // provisioning may bring the hash
-      } else if (auto value = parse_value(*row, json); !value) {
-        outcome.errors[name] = value.error().message;
-      } else if (row->type == Type::kPassword) {
-        auto hash = hash_password(std::get<std::string>(*value));
-        if (hash) {
-          entry.values[index(layer)] = std::move(*hash);
-        } else {
-          outcome.errors[name] = hash.error().message;
-        }
-      } else {
-        entry.values[index(layer)] = std::move(*value);
-      }
+      auto why = row == nullptr ? std::optional<std::string>("there is no setting of this name")
+                                : stage(layer, *row, json, staged[index(row->key)]);
+      if (why) outcome.errors[name] = std::move(*why);
     }
-    if (outcome.ok()) {
-      const Getter getter = [&](Key key) -> const Value& {
-        return effective(staged[index(key)], row_of(key));
-      };
-      for (const Check& check : checks) outcome.errors.merge(check(getter));
-    }
-    if (!outcome.ok()) return outcome;
-    if (const Status kept = commit(std::move(staged), &outcome.changed); !kept) {
-      outcome.changed.clear();
-      for (const auto& [name, json] : request) outcome.errors[name] = kept.error().message;
-      return outcome;
-    }
+    const LayerChange change{layer, request, {}, false};
+    outcome = finish(std::move(staged), {&change, 1}, std::move(outcome));
   }
+  announce(outcome);
+  return outcome;
+}
+
+Registry::Outcome Registry::apply(std::span<const LayerChange> changes) {
+  Outcome outcome;
+  {
+    const std::lock_guard writing(writing_);
+    std::vector<Entry> staged;
+    {
+      const std::lock_guard lock(mutex_);
+      staged = entries_;
+    }
+    for (const LayerChange& change : changes) stage(change, staged, outcome);
+    outcome = finish(std::move(staged), changes, std::move(outcome));
+  }
+  announce(outcome);
+  return outcome;
+}
+
+Registry::Outcome Registry::check(std::span<const LayerChange> changes) const {
+  Outcome outcome;
+  std::vector<Entry> now, staged;
+  {
+    const std::lock_guard lock(mutex_);
+    now = entries_;
+  }
+  staged = now;
+  for (const LayerChange& change : changes) stage(change, staged, outcome);
+  if (outcome.ok()) check_together(staged, outcome);
+  if (!outcome.ok()) return outcome;
+  for (const SettingRow& row : settings_catalogue()) {
+    const std::size_t i = index(row.key);
+    if (effective(now[i], row) == effective(staged[i], row)) continue;
+    outcome.changed.push_back(row.key);
+    outcome.restart = std::max(outcome.restart, row.restart);
+  }
+  return outcome;
+}
+
+void Registry::announce(Outcome& outcome) {
   for (const Key key : outcome.changed) {
     const SettingRow& row = row_of(key);
     outcome.restart = std::max(outcome.restart, row.restart);
@@ -246,10 +339,9 @@ Registry::Outcome Registry::apply(Layer layer, const Request& request) {
         "settings", "changed",
         {{"name", row.name},
          {"value", row.secret || row.type == Type::kPassword ? "(secret)" : to_text(get(key))},
-         {"layer", name_of(layer)}});
+         {"layer", name_of(layer_of(key))}});
   }
   tell(outcome.changed);
-  return outcome;
 }
 
 Status Registry::lock(Layer layer, Key key, bool locked) {
@@ -345,6 +437,26 @@ nlohmann::json Registry::export_values() const {
     if (layer != Layer::kFactory) values[std::string(row.name)] = to_json(value);
   }
   return values;
+}
+
+std::vector<Registry::LayerChange> Registry::export_layers() const {
+  std::vector<LayerChange> layers;
+  const std::lock_guard guard(mutex_);
+  for (std::size_t l = index(Layer::kProvider); l < kLayerCount; ++l) {
+    LayerChange change{static_cast<Layer>(l), {}, {}, false};
+    for (const SettingRow& row : settings_catalogue()) {
+      if (row.kind != Kind::kSetting || row.secret || row.type == Type::kPassword) continue;
+      const Entry& entry = entries_[index(row.key)];
+      // A value that a weaker layer's lock keeps from counting could not be set again.
+      const bool shut = std::find(entry.locks.begin(), entry.locks.begin() + static_cast<long>(l),
+                                  true) != entry.locks.begin() + static_cast<long>(l);
+      if (!entry.values[l] || shut) continue;
+      change.values[std::string(row.name)] = to_json(*entry.values[l]);
+      if (entry.locks[l]) change.locks.insert(std::string(row.name));
+    }
+    if (!change.values.empty()) layers.push_back(std::move(change));
+  }
+  return layers;
 }
 
 }  // namespace conclave::control

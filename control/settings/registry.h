@@ -8,6 +8,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,6 +39,15 @@ class Registry {
     Restart restart = Restart::kNone;           ///< the most that `changed` needs
     bool ok() const { return errors.empty(); }
   };
+  /// What a configuration says about one layer.
+  struct LayerChange {
+    Layer layer = Layer::kSite;
+    Request values;
+    /// Names that this layer locks from now on; of the others named in `values` the lock goes.
+    std::set<std::string> locks{};
+    bool replace =
+        false;  ///< settings that `values` does not name lose this layer's value and lock
+  };
   using Observer = std::function<void(std::span<const Key>)>;
   /// Looks at values as they would be (by `get`) and says what does not fit together.
   using Getter = std::function<const Value&(Key)>;
@@ -65,6 +75,10 @@ class Registry {
   /// All or nothing: validate each value and all together, write the store, put in force, tell the
   /// observers. State and per-call rows are refused.
   Outcome apply(Layer layer, const Request& request);
+  /// The same for several layers and their locks at once.
+  Outcome apply(std::span<const LayerChange> changes);
+  /// What apply() would say, without doing it.
+  Outcome check(std::span<const LayerChange> changes) const;
   /// Locks or unlocks a key at a layer; stronger layers' values stop counting while locked.
   Status lock(Layer layer, Key key, bool locked);
   /// For the component that owns a read-only row (serial number, activation state).
@@ -78,15 +92,24 @@ class Registry {
   nlohmann::json list() const;
   /// Values that differ from the factory, without secrets: for export.
   nlohmann::json export_values() const;
+  /// The same by layer and with locks, so that a phone can be made again: without secrets.
+  std::vector<LayerChange> export_layers() const;
 
  private:
   struct Entry {
     std::array<std::optional<Value>, kLayerCount> values;
     std::array<bool, kLayerCount> locks{};
   };
+  /// Puts one value into `staged`; says why not.
+  static std::optional<std::string> stage(Layer layer, const SettingRow& row,
+                                          const nlohmann::json& json, Entry& staged);
+  void stage(const LayerChange& change, std::vector<Entry>& staged, Outcome& outcome) const;
+  void check_together(const std::vector<Entry>& staged, Outcome& outcome) const;
+  Outcome finish(std::vector<Entry> staged, std::span<const LayerChange> changes, Outcome outcome);
   const Value& effective(const Entry& entry, const SettingRow& row, Layer* from = nullptr) const;
   std::string serialize(const std::vector<Entry>& entries) const;
   Status commit(std::vector<Entry> staged, std::vector<Key>* changed);
+  void announce(Outcome& outcome);
   void tell(std::span<const Key> changed);
 
   std::unique_ptr<Store> store_;

@@ -39,15 +39,37 @@ def check_command_line():
     expect(run(CONCLAVE, "ctl", "--data", "/x", "ping", "[1").returncode == 2, "ctl with wrong use")
 
 
+def check_configuration_files(folder):
+    """A file in force at the start, one imported with an include, one refused, and the way back."""
+    data = str(folder)
+    exported = run(CONCLAVE, "settings", "export", "--data", data).stdout
+    expect("lock Audio.Agc.Target = -21" in exported and "Room 4" in exported, "export: " + exported)
+    (folder / "b.conf").write_text("conclave-configuration 1\n[local]\nAudio.Speaker.Volume = -9\n")
+    (folder / "a.conf").write_text("conclave-configuration 1\ninclude b.conf\n")
+    for options, verdict in ((["--dry-run"], "would apply"), ([], "applied")):
+        done = run(CONCLAVE, "settings", "import", str(folder / "a.conf"), "--data", data, *options)
+        expect(done.returncode == 0 and verdict in done.stdout, "import: " + done.stdout + done.stderr)
+    expect("Audio.Speaker.Volume = -9" in run(CONCLAVE, "settings", "export", "--data", data).stdout,
+           "an imported value")
+    (folder / "bad.conf").write_text("conclave-configuration 1\n[local]\nAudio.Speaker.Volume = -3\n"
+                                     "Audio.Agc.Target = -30\n")
+    bad = run(CONCLAVE, "settings", "import", str(folder / "bad.conf"), "--data", data)
+    expect(bad.returncode == 1 and "bad.conf:4: Audio.Agc.Target" in bad.stderr, "import of a locked value")
+    expect("Audio.Speaker.Volume = -9" in run(CONCLAVE, "settings", "export", "--data", data).stdout,
+           "nothing is half applied")
+
+
 def check_phone(folder):
     expect(run(CONCLAVED, "--version", "--json").stdout.startswith("{"), "--version --json")
     expect(run(CONCLAVED, "--no-such-option").returncode == 2, "wrong use ends with 2")
     wrong = run(CONCLAVED, "--data", f"{folder}/x", "--set", "Dvms.Proxy.Port=99999")
     expect(wrong.returncode == 1 and "65535" in wrong.stderr, "a wrong setting ends with 1")
     report = folder / "report.json"
+    (folder / "site.conf").write_text(
+        "conclave-configuration 1\nrevision 1\n[site]\nlock Audio.Agc.Target = -21\n")
     phone = subprocess.Popen(
-        [CONCLAVED, "--data", str(folder), "--port", "0", "--report", str(report), "--set",
-         "Sip.Account.DisplayName=Room 4"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        [CONCLAVED, "--data", str(folder), "--port", "0", "--report", str(report),
+         "--configuration", str(folder / "site.conf"), "--set", "Sip.Account.DisplayName=Room 4"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         ready = json.loads(phone.stdout.readline())
         expect(ready["ready"] is True and ready["user"] == "admin", "ready line")
@@ -63,6 +85,7 @@ def check_phone(folder):
         expect(refused.returncode == 1 and "passcode" in refused.stderr, "ctl tells the catalogue's message")
         state = json.loads(run(CONCLAVE, "ctl", "--data", str(folder), "state.resync").stdout)["state"]
         expect(state["call"]["muted"] is True, "state")
+        check_configuration_files(folder)
     finally:
         phone.send_signal(signal.SIGTERM)
     expect(phone.wait(timeout=30) == 0, "SIGTERM ends with 0")
