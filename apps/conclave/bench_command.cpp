@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -18,6 +19,7 @@
 #include "bench/echo/generate.h"
 #include "bench/echo/import.h"
 #include "bench/echo/merge.h"
+#include "bench/echo/report.h"
 #include "bench/echo/run.h"
 
 namespace conclave::apps {
@@ -62,8 +64,42 @@ std::vector<std::string> split_systems(const std::string& list) {
   return systems;
 }
 
+// The page at the end of run and merge.
+struct ReportArguments {
+  echo::ReportOptions options;
+
+  void add_to(CLI::App& cmd) {
+    const std::map<std::string, echo::ReportKind> kinds = {
+        {"audio", echo::ReportKind::kAudio},
+        {"pictures", echo::ReportKind::kPictures},
+        {"none", echo::ReportKind::kNone}};
+    cmd.add_option("--report", options.kind, "report.html: with sound, without it, or none")
+        ->transform(CLI::Transformer(kinds))
+        ->type_name("audio|pictures|none")
+        ->default_str("audio");
+    cmd.add_option("--report-mb", options.megabytes, "Sound is left out beyond this size")
+        ->type_name("MB")
+        ->check(CLI::Range(1.0, 2000.0))
+        ->capture_default_str();
+  }
+
+  const char* page() const {
+    return options.kind == echo::ReportKind::kNone ? "results.json" : "report.html";
+  }
+
+  Status write(const std::string& folder, const echo::RunPlan& plan, bool quiet) {
+    std::unique_ptr<Progress> progress;
+    options.progress = [&](std::int64_t done, std::int64_t total) {
+      if (!progress) progress = std::make_unique<Progress>("report", total, quiet);
+      progress->update(done);
+    };
+    return echo::write_report(echo::Store(folder), plan, options);
+  }
+};
+
 struct RunArguments {
   echo::RunOptions options;
+  ReportArguments report;
   std::string systems = "conclave,speexdsp,webrtc";
   std::string shard;
   bool quiet = false;
@@ -85,8 +121,8 @@ int tell(const echo::RunOutcome& outcome, const RunArguments& arguments) {
     return kExitFailure;
   }
   if (!arguments.quiet) {
-    std::printf("%d items x %zu systems: %s/results.json\n", outcome.finished,
-                outcome.plan.systems.size(), out.c_str());
+    std::printf("%d items x %zu systems: %s/%s\n", outcome.finished, outcome.plan.systems.size(),
+                out.c_str(), arguments.report.page());
   }
   return kExitOk;
 }
@@ -112,6 +148,10 @@ int run(RunArguments& arguments) {
   const auto outcome = echo::run_bench(options);
   progress.reset();
   if (!outcome) return report(outcome.error());
+  if (!outcome->stopped) {
+    const Status written = arguments.report.write(options.out, outcome->plan, arguments.quiet);
+    if (!written) return report(written);
+  }
   return tell(*outcome, arguments);
 }
 
@@ -146,6 +186,7 @@ void add_run(CLI::App& bench, int& exit_code) {
       ->check(CLI::Range(1.0, 86400.0))
       ->capture_default_str();
   cmd->add_flag("--resume", options.resume, "Keeps what an interrupted run has finished");
+  arguments->report.add_to(*cmd);
   cmd->add_flag("--quiet", arguments->quiet, "No progress");
   cmd->callback([arguments, &exit_code] { exit_code = run(*arguments); });
 }
@@ -211,6 +252,7 @@ void add_merge(CLI::App& bench, int& exit_code) {
   struct Arguments {
     std::vector<std::string> folders;
     std::string out;
+    ReportArguments report;
     bool quiet = false;
   };
   auto arguments = std::make_shared<Arguments>();
@@ -221,14 +263,16 @@ void add_merge(CLI::App& bench, int& exit_code) {
   cmd->add_option("--out", arguments->out, "Where the joined results go")
       ->type_name("DIR")
       ->required();
+  arguments->report.add_to(*cmd);
   cmd->add_flag("--quiet", arguments->quiet, "No output");
   cmd->callback([arguments, &exit_code] {
     const auto plan = echo::merge_results(arguments->folders, arguments->out);
-    if (!plan) {
-      exit_code = report(plan.error());
-    } else if (!arguments->quiet) {
-      std::printf("%zu items x %zu systems: %s/results.json\n", plan->ids.size(),
-                  plan->systems.size(), arguments->out.c_str());
+    const Status written =
+        plan ? arguments->report.write(arguments->out, *plan, arguments->quiet) : plan.error();
+    exit_code = report(written);
+    if (written && !arguments->quiet) {
+      std::printf("%zu items x %zu systems: %s/%s\n", plan->ids.size(), plan->systems.size(),
+                  arguments->out.c_str(), arguments->report.page());
     }
   });
 }
