@@ -92,7 +92,6 @@ Status AudioThread::build() {
 
 Status AudioThread::start() {
   if (thread_.joinable()) return Error{"the audio thread runs already"};
-  CONCLAVE_CHECK_STATUS(ring_->start());
   for (std::size_t s = 0; s < satellites_.size(); ++s) {
     if (auto started = satellites_[s]->start(); !started) {
       log::warning("audio", "satellite does not start; it is tried again",
@@ -102,8 +101,16 @@ Status AudioThread::start() {
   }
   stopping_ = false;
   finished_ = false;
-  thread_ = std::thread([this] { run(); });
-  return {};
+  std::promise<Status> started;
+  auto status = started.get_future();
+  thread_ =
+      std::thread([this, started = std::move(started)]() mutable { run(std::move(started)); });
+  const Status result = status.get();
+  if (!result) {
+    thread_.join();
+    for (auto& satellite : satellites_) satellite->stop();
+  }
+  return result;
 }
 
 void AudioThread::stop() noexcept {
@@ -114,8 +121,14 @@ void AudioThread::stop() noexcept {
   for (auto& satellite : satellites_) satellite->stop();
 }
 
-void AudioThread::run() noexcept {
+void AudioThread::run(std::promise<Status> started) noexcept {
   const auto setup = realtime::prepare_thread(config_.priority);
+  // The ring comes last: locking the memory and opening satellites take longer than the loudspeaker
+  // has samples for.
+  Status ring = ring_->start();
+  const bool running = ring.ok();
+  started.set_value(std::move(ring));
+  if (!running) return;
   if (!setup.fifo || !setup.locked) post(EngineEvent::Kind::kNoRealtime, 0);
   if (config_.seccomp && !restrict_audio_thread(*config_.seccomp)) {
     post(EngineEvent::Kind::kFilterRefused, 0);

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,7 +94,7 @@ class AudioThread {
   Status build();
 
   // Audio thread.
-  void run() noexcept;
+  void run(std::promise<Status> started) noexcept;
   bool block() noexcept;
   drivers::IoStatus read_ring() noexcept;
   drivers::IoStatus recover_ring() noexcept;

@@ -187,6 +187,8 @@ TEST_F(AudioThreadTest, starts_without_a_satellite_but_not_without_the_ring) {
   finish(*thread);
   EXPECT_EQ(metrics_.blocks, 20u);
   EXPECT_FALSE(metrics_.satellites[0].present);
+  // What the satellites' start takes would be missing in the loudspeaker's queue.
+  EXPECT_GT(seen_.started_as.load(), sat_seen.started_as.load());
 
   const auto broken = make({.start_fails = true}, config(2));
   const auto started = broken->start();

@@ -31,6 +31,7 @@ class FakeDevice final : public drivers::AudioDevice {
     std::atomic<int> writes{0};
     std::atomic<int> recovers{0};
     std::atomic<int> stops{0};
+    std::atomic<int> started_as{0};  ///< of all devices of the program, counted from 1
     std::atomic<float> last_played{0.0F};
   };
 
@@ -40,6 +41,8 @@ class FakeDevice final : public drivers::AudioDevice {
   const drivers::AudioFormat& format() const noexcept override { return format_; }
   std::string name() const override { return "fake"; }
   Status start() override {
+    static std::atomic<int> starts{0};
+    seen_.started_as = ++starts;
     if (script_.start_fails) return Error{"fake: does not start"};
     return {};
   }
