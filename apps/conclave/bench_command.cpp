@@ -21,6 +21,7 @@
 #include "bench/echo/merge.h"
 #include "bench/echo/report.h"
 #include "bench/echo/run.h"
+#include "bench/echo/show.h"
 
 namespace conclave::apps {
 namespace {
@@ -316,6 +317,29 @@ void add_compare(CLI::App& bench, int& exit_code) {
   });
 }
 
+void add_show(CLI::App& bench, int& exit_code) {
+  struct Arguments {
+    std::string place;
+    std::vector<std::string> metrics;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  auto* cmd = bench.add_subcommand("show", "The means of a result as a table");
+  cmd->add_option("results", arguments->place, "A results.json or its folder")
+      ->type_name("DIR")
+      ->required();
+  cmd->add_option("--metrics", arguments->metrics, "Which, by commas")
+      ->delimiter(',')
+      ->type_name("A,B,...");
+  cmd->callback([arguments, &exit_code] {
+    const auto table = echo::show_results(arguments->place, arguments->metrics);
+    if (!table) {
+      exit_code = report(table.error());
+    } else {
+      std::fputs(table->c_str(), stdout);
+    }
+  });
+}
+
 }  // namespace
 
 void add_bench_command(CLI::App& app, int& exit_code) {
@@ -323,6 +347,7 @@ void add_bench_command(CLI::App& app, int& exit_code) {
   bench->require_subcommand(1);
   add_run(*bench, exit_code);
   add_merge(*bench, exit_code);
+  add_show(*bench, exit_code);
   add_compare(*bench, exit_code);
   add_generate(*bench, exit_code);
   add_import(*bench, exit_code);

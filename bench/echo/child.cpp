@@ -117,10 +117,9 @@ void fill_in(std::vector<std::string>& words, const std::string& key, const std:
 Result<ChildResult> run_child(const std::vector<std::string>& words, const std::string& input,
                               double seconds, const std::atomic<bool>& stop) {
   using Clock = std::chrono::steady_clock;
-  std::vector<char*> argv;
   std::vector<std::string> own(words);
-  for (auto& word : own) argv.push_back(word.data());
-  argv.push_back(nullptr);
+  std::vector<char*> argv(own.size() + 1, nullptr);
+  std::ranges::transform(own, argv.begin(), [](std::string& word) { return word.data(); });
   Pipe output;
   Pipe errors;
   const std::string from = input.empty() ? "/dev/null" : input;

@@ -50,19 +50,6 @@ Result<FailRule> parse_rule(const std::string& text) {
   return rule;
 }
 
-Result<json> load_results(const std::string& place) {
-  std::error_code ignored;
-  const std::string path =
-      std::filesystem::is_directory(place, ignored) ? place + "/results.json" : place;
-  CONCLAVE_TRY(const auto text, read_text(path));
-  json object = json::parse(text, nullptr, false);
-  if (!object.is_object() || !object.contains("conclave_bench") || !object.contains("summary") ||
-      !object["summary"].is_object() || !object.contains("items") || !object["items"].is_array()) {
-    return Error{path + ": is no results.json of conclave bench"};
-  }
-  return object;
-}
-
 struct Mean {
   std::optional<double> value;
   int never = 0;
@@ -99,11 +86,15 @@ std::string shown(std::optional<double> value, int digits) {
   return text.data();
 }
 
+std::string named(const Change& change) {
+  return change.scenario + ", " + change.system + ": " + change.metric;
+}
+
 std::string told(const Change& change) {
   const auto* info = info_of(change.metric);
   const int digits = info != nullptr ? info->digits : 3;
-  std::string text = change.scenario + ", " + change.system + ": " + change.metric + " was " +
-                     shown(change.before, digits) + ", is " + shown(change.after, digits);
+  std::string text = named(change) + " was " + shown(change.before, digits) + ", is " +
+                     shown(change.after, digits);
   if (change.never_after > 0)
     text += " (never in " + std::to_string(change.never_after) + " items)";
   return text;
@@ -130,10 +121,7 @@ void compare_means(const json& before, const json& after, const std::vector<Fail
                              });
         const auto path = json::json_pointer() / scenario / system / metric;
         if (!after["summary"].contains(path)) {
-          if (watched) {
-            comparison.failures.push_back(scenario + ", " + system + ": " + metric +
-                                          " is not there any more");
-          }
+          if (watched) comparison.failures.push_back(named(change) + " is not there any more");
           continue;
         }
         const Mean old_mean = mean_of(summary);
@@ -153,6 +141,19 @@ void compare_means(const json& before, const json& after, const std::vector<Fail
 }
 
 }  // namespace
+
+Result<json> load_results(const std::string& place) {
+  std::error_code ignored;
+  const std::string path =
+      std::filesystem::is_directory(place, ignored) ? place + "/results.json" : place;
+  CONCLAVE_TRY(const auto text, read_text(path));
+  json object = json::parse(text, nullptr, false);
+  if (!object.is_object() || !object.contains("conclave_bench") || !object.contains("summary") ||
+      !object["summary"].is_object() || !object.contains("items") || !object["items"].is_array()) {
+    return Error{path + ": is no results.json of conclave bench"};
+  }
+  return object;
+}
 
 Result<std::vector<FailRule>> parse_rules(const std::string& text) {
   std::vector<FailRule> rules;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +9,9 @@
 #include "base/result.h"
 
 namespace conclave::bench::echo {
+
+/// A results.json, or that of a folder; checked to be one.
+Result<nlohmann::json> load_results(const std::string& place);
 
 /// What must not happen: "[SYSTEM/]METRIC[@SCENARIO]<VALUE" (or >): the change new - old of a
 /// scenario's mean is below (above) VALUE. "erle_ss<-1", "conclave/t20_s@far end 16k>0.2".

@@ -219,7 +219,7 @@ class Import {
     const std::vector<std::pair<const char*, const std::vector<float>*>> parts = {
         {"mics", &mic}, {"near", &near}, {"echo", &echo}};
     for (const auto& [key, samples] : parts) {
-      const std::string path = folder + "/" + id + "/" + key + ".flac";
+      const std::string path = (fs::path(folder) / id / key).string() + ".flac";
       CONCLAVE_CHECK_STATUS(save_sound((place / path).string(), *samples, rate_of(file)));
       item[key] = path;
     }

@@ -36,11 +36,17 @@ bool good_id(const std::string& id) {
   });
 }
 
+// WHERE what "name" why
+Error refusal(const std::string& where, const char* what, const std::string& name,
+              const std::string& why) {
+  return {where + what + " \"" + name + "\"" + why};
+}
+
 Status only_keys(const json& object, std::initializer_list<const char*> keys,
                  const std::string& where) {
   for (const auto& [key, value] : object.items()) {
     if (std::ranges::find(keys, std::string_view(key)) == keys.end()) {
-      return Error{where + "unknown key \"" + key + "\"; docs/bench.md lists those there are"};
+      return refusal(where, "unknown key", key, "; docs/bench.md lists those there are");
     }
   }
   return {};
@@ -149,11 +155,11 @@ Result<std::map<std::string, fs::path>> parse_roots(const json& object, const st
   if (!object["roots"].is_object()) return Error{path + ": \"roots\" must be an object"};
   for (const auto& [name, folder] : object["roots"].items()) {
     const bool good = folder.is_string() && !folder.get<std::string>().empty() && !name.empty();
-    if (!good) return Error{path + ": root \"" + name + "\" must be a folder's path"};
+    if (!good) return refusal(path, ": root", name, " must be a folder's path");
     const fs::path whole = (own / folder.get<std::string>()).lexically_normal();
     std::error_code ignored;
     if (!fs::is_directory(whole, ignored))
-      return Error{path + ": root \"" + name + "\": " + whole.string() + " is not a folder"};
+      return refusal(path, ": root", name, ": " + whole.string() + " is not a folder");
     roots[name] = whole;
   }
   return roots;

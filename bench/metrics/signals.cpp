@@ -223,13 +223,14 @@ Signal resample(SignalView x, int from_rate, int to_rate) {
   constexpr double kBeta = 5.0;
   std::vector<double> taps(static_cast<std::size_t>(2 * half + 1));
   double sum = 0;
-  for (int i = -half; i <= half; ++i) {
+  for (std::size_t k = 0; k < taps.size(); ++k) {
+    const int i = static_cast<int>(k) - half;
     const double t = std::numbers::pi * cutoff * i;
     const double place = static_cast<double>(i) / half;
     const double window =
         bessel_i0(kBeta * std::sqrt(std::max(0.0, 1 - place * place))) / bessel_i0(kBeta);
     const double value = (i == 0 ? 1.0 : std::sin(t) / t) * cutoff * window;
-    taps[static_cast<std::size_t>(i + half)] = value;
+    taps[k] = value;
     sum += value;
   }
   for (double& tap : taps) tap *= up / sum;

@@ -46,7 +46,7 @@ class BenchCli : public BenchTest {
 };
 
 TEST_F(BenchCli, helps_and_refuses) {
-  for (const char* command : {"", "run ", "merge ", "compare ", "generate ", "import "})
+  for (const char* command : {"", "run ", "merge ", "show ", "compare ", "generate ", "import "})
     EXPECT_EQ(bench(std::string(command) + "--help").code, 0) << command;
   EXPECT_THAT(bench("run --help").text, HasSubstr("speexdsp"));
   const std::string manifest = items(1);
@@ -75,6 +75,8 @@ TEST_F(BenchCli, runs_quietly_or_with_plain_lines) {
   EXPECT_EQ(told.code, 0);
   EXPECT_THAT(told.text, HasSubstr("bench: 50 %\n"));
   EXPECT_THAT(told.text, HasSubstr("2 items x 2 systems"));
+  EXPECT_THAT(bench("show " + path("out") + " --metrics erle_all,lag_ms").text,
+              HasSubstr("scenario  system    erle_all   lag_ms\n"));
   EXPECT_EQ(bench("compare " + path("out") + " " + path("out")).text, "nothing changed\n");
 }
 
