@@ -249,7 +249,7 @@ Result<RunOutcome> run_bench(const RunOptions& options) {
     const Status scored =
         run_scorer(store, plan, options.scorer, options.stop != nullptr ? *options.stop : kNever);
     outcome.stopped = options.stop != nullptr && *options.stop;
-    if (!outcome.stopped) CONCLAVE_CHECK_STATUS(scored);
+    if (!outcome.stopped && !scored) return scored.error();
   }
   CONCLAVE_TRY(const auto results, collect(store, plan));
   CONCLAVE_CHECK_STATUS(write_results(results, options.out));

@@ -22,6 +22,18 @@ Status copy_sound(const std::string& from, const std::string& to, int lag) {
   return save_sound(to, moved, sound.rate);
 }
 
+std::string job_id(const std::string& item, const std::string& system) {
+  return item + "/" + system;
+}
+
+std::string sound_path(const std::string& base, const std::string& system) {
+  return base + "." + system + ".out.wav";
+}
+
+Error not_a_number(const std::string& metric, const std::string& name) {
+  return {"the scorer's " + metric + " of " + name + " is not a number"};
+}
+
 class Scorer {
  public:
   Scorer(const Store& store, const RunPlan& plan, std::string folder)
@@ -39,9 +51,9 @@ class Scorer {
         if (!record.error.empty() || record.scorer_ran) continue;
         if (!ready) CONCLAVE_CHECK_STATUS(hand_over(item, base));
         ready = true;
-        const std::string out = base + "." + system + ".out.wav";
+        const std::string out = sound_path(base, system);
         CONCLAVE_CHECK_STATUS(copy_sound(store_.sound(id, system), out, record.lag));
-        list.push_back({{"id", id + "/" + system},
+        list.push_back({{"id", job_id(id, system)},
                         {"mic", base + ".mic.wav"},
                         {"far", base + ".far.wav"},
                         {"near", item.has_near ? json(base + ".near.wav") : json()},
@@ -66,7 +78,7 @@ class Scorer {
       for (const auto& [metric, value] : answer[name].items()) {
         if (value.is_null()) continue;
         if (!value.is_number() || !std::isfinite(value.get<double>()))
-          return Error{"the scorer's " + metric + " of " + name + " is not a number"};
+          return not_a_number(metric, name);
         record->scores[metric] = value.get<double>();
       }
       record->scorer_ran = true;
