@@ -38,8 +38,8 @@ def main(usage, generator, load, write_cpp, documentation):
     if options.cpp:
         write_cpp(rows, options.cpp)
     if options.docs:
-        write_if_changed(options.docs, documentation(rows))
+        write_if_changed(options.docs, documentation(rows, options.docs))
     if options.check and (not options.check.exists() or
-                          options.check.read_text(encoding="utf-8") != documentation(rows)):
+                          options.check.read_text(encoding="utf-8") != documentation(rows, options.check)):
         sys.exit(f"{options.check.name} is out of date; run {generator} "
                  f"--docs docs/{options.check.name}")

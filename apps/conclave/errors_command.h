@@ -5,7 +5,7 @@
 
 namespace conclave::apps {
 
-/// `conclave errors list [--json]` and `conclave errors show ID`: the error catalogue.
+/// `conclave errors list [--json] [--language de]` and `conclave errors show ID [--language de]`.
 void add_errors_command(CLI::App& app, int& exit_code);
 
 }  // namespace conclave::apps

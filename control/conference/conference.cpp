@@ -55,7 +55,7 @@ Status Conference::begin(const std::string& passcode, const std::string& email, 
   was_active_ = false;
   attempt_ = 0;
   token_retried_ = false;
-  error_ = nullptr;
+  error_.reset();
   begun_ns_ = SystemClock::now();
   seconds_to_join_ = 0;
   event(CallEvent::kJoin);
@@ -128,15 +128,25 @@ void Conference::act(CallAction action) {
 }
 
 void Conference::set_error(const Error& error, const std::optional<Error>& detail) {
-  error_ = error_json(error);
-  const ErrorRow* row = find_error(error.id);
-  if (detail) {
-    error_["detail"] = error_json(*detail);
+  error_ = Failure{error, detail};
+  log::warning("conference", error.message, {{"id", error.id}});
+}
+
+Json Conference::error_json_now() const {
+  const Language language = parse_language(parts_.settings->get_text(Key::kDeviceLanguage));
+  Json out = error_json(error_->error, language);
+  const ErrorRow* row = find_error(error_->error.id);
+  if (error_->detail) {
+    out["detail"] = error_json(*error_->detail, language);
   } else if (row != nullptr && row->code >= 902 && row->code <= 963) {
     // The guide's screen shows this message and the code behind its (?) symbol.
-    error_["umbrella"] = error_json(catalogue_error("JOIN-UNAVAILABLE"));
+    out["umbrella"] = error_json(catalogue_error("JOIN-UNAVAILABLE"), language);
   }
-  log::warning("conference", error.message, {{"id", error.id}});
+  return out;
+}
+
+void Conference::language_changed() {
+  if (error_) publish();
 }
 
 void Conference::reachable(bool yes) {
@@ -239,7 +249,7 @@ void Conference::enter_call() {
   was_active_ = true;
   attempt_ = 0;
   token_retried_ = false;
-  error_ = nullptr;
+  error_.reset();
   active_ns_ = SystemClock::now();
   if (seconds_to_join_ == 0) seconds_to_join_ = static_cast<double>(active_ns_ - begun_ns_) / 1e9;
   rx_packets_ = 0;
@@ -301,7 +311,7 @@ void Conference::reset() {
   token_.clear();
   passcode_.clear();
   joined_.reset();
-  error_ = nullptr;
+  error_.reset();
   stay_ = was_active_ = false;
   parts_.state->replace("roster", Json::object());
   publish();
@@ -439,7 +449,7 @@ void Conference::publish() {
     if (quality_.is_object()) call["quality"] = quality_;
   }
   if (now == CallState::kRetrying) call["attempt"] = attempt_;
-  if (error_.is_object()) call["error"] = error_;
+  if (error_) call["error"] = error_json_now();
   parts_.state->replace("call", call);
 }
 

@@ -48,6 +48,8 @@ class Conference {
   media::CallStats stats() const { return call_ ? call_->stats() : last_stats_; }
   /// Twice a second: quality, and whether sound still comes.
   void tick();
+  /// Tells a failure that is shown in the phone's new language.
+  void language_changed();
   double seconds_to_join() const { return seconds_to_join_; }
   double seconds_active() const;
   int rejoins() const { return rejoins_; }
@@ -91,7 +93,14 @@ class Conference {
   std::optional<std::uint64_t> roster_revision_;
   bool roster_running_ = false;
 
-  nlohmann::json error_, quality_;
+  struct Failure {
+    Error error;
+    std::optional<Error> detail;
+  };
+  nlohmann::json error_json_now() const;
+
+  std::optional<Failure> error_;
+  nlohmann::json quality_;
   int attempt_ = 0;
   TimerId timer_ = 0;
   std::int64_t since_ms_ = 0;

@@ -10,7 +10,46 @@ namespace {
 
 #include "control/errors/catalogue_table.inc"
 
+constexpr std::string_view kTags[kLanguageCount] = {"en", "de", "fr", "es"};
+
+/// The message without the place it has for a text: that is filled in, or left away.
+std::string_view bare_message(const ErrorRow& row, Language language) {
+  const std::string_view message = text_of(row, language).message;
+  return row.id == "NET-TEXT" ? message.substr(0, message.find(" (")) : message;
+}
+
+std::string message_in(const Error& error, const ErrorRow& row, Language language) {
+  if (error.message.empty()) return std::string(text_of(row, language).message);
+  if (language == Language::kEnglish || error.id != row.id) return error.message;
+  const std::string_view english = bare_message(row, Language::kEnglish);
+  const std::string_view own = bare_message(row, language);
+  const std::string_view said = error.message;
+  if (said == row.message) return std::string(text_of(row, language).message);
+  if (said == english) return std::string(own);
+  if (said.starts_with(english) && said.substr(english.size()).starts_with(" (")) {
+    return std::string(own) + error.message.substr(english.size());
+  }
+  return std::string(own) + " (" + error.message + ")";
+}
+
 }  // namespace
+
+std::string_view tag_of(Language language) { return kTags[static_cast<std::size_t>(language)]; }
+
+std::optional<Language> find_language(std::string_view tag) {
+  const std::string_view first = tag.substr(0, tag.find_first_of("-_"));
+  for (int i = 0; i < kLanguageCount; ++i) {
+    const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; };
+    if (std::equal(first.begin(), first.end(), kTags[i].begin(), kTags[i].end(), same)) {
+      return static_cast<Language>(i);
+    }
+  }
+  return std::nullopt;
+}
+
+Language parse_language(std::string_view tag) {
+  return find_language(tag).value_or(Language::kEnglish);
+}
 
 std::span<const ErrorRow> errors_catalogue() { return kRows; }
 
@@ -20,15 +59,24 @@ const ErrorRow* find_error(std::string_view id) {
   return found == std::end(kRows) ? nullptr : found;
 }
 
-nlohmann::json errors_json() {
+ErrorText text_of(const ErrorRow& row, Language language) {
+  if (language == Language::kEnglish) return {row.message, row.cause, row.remedy, row.who};
+  return row.translated[static_cast<std::size_t>(language) - 1];
+}
+
+ErrorText labels_in(Language language) { return kLabels[static_cast<std::size_t>(language)]; }
+
+nlohmann::json errors_json(Language language) {
   nlohmann::json rows = nlohmann::json::array();
   for (const ErrorRow& row : errors_catalogue()) {
+    const ErrorText text = text_of(row, language);
     nlohmann::json item{{"id", row.id},
                         {"stage", row.stage},
-                        {"message", row.message},
-                        {"cause", row.cause},
-                        {"remedy", row.remedy},
-                        {"who", row.who},
+                        {"language", tag_of(language)},
+                        {"message", text.message},
+                        {"cause", text.cause},
+                        {"remedy", text.remedy},
+                        {"who", text.who},
                         {"retryable", row.retryable}};
     if (row.code != 0) item["code"] = row.code;
     item["settings"] = nlohmann::json::array();
@@ -38,17 +86,18 @@ nlohmann::json errors_json() {
   return rows;
 }
 
-nlohmann::json error_json(const Error& error) {
+nlohmann::json error_json(const Error& error, Language language) {
   nlohmann::json out = nlohmann::json::object();
   const ErrorRow* row = find_error(error.id);
   if (row == nullptr && !error.id.empty()) row = find_error("OTHER");
   out["id"] = error.id;
   out["message"] = error.message;
   if (row == nullptr) return out;
-  if (error.message.empty()) out["message"] = row->message;
-  out["cause"] = row->cause;
-  out["remedy"] = row->remedy;
-  out["who"] = row->who;
+  const ErrorText text = text_of(*row, language);
+  out["message"] = message_in(error, *row, language);
+  out["cause"] = text.cause;
+  out["remedy"] = text.remedy;
+  out["who"] = text.who;
   out["stage"] = row->stage;
   if (row->code != 0) out["code"] = row->code;
   return out;
@@ -56,8 +105,8 @@ nlohmann::json error_json(const Error& error) {
 
 Error catalogue_error(std::string_view id, std::string_view detail) {
   const ErrorRow* row = find_error(id);
-  std::string message(row != nullptr ? row->message : find_error("OTHER")->message);
-  if (id == "NET-TEXT") message = "Unknown network error";
+  std::string message(
+      bare_message(row != nullptr ? *row : *find_error("OTHER"), Language::kEnglish));
   if (!detail.empty()) message += " (" + std::string(detail) + ")";
   return Error{std::move(message), std::string(id)};
 }

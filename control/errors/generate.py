@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the C++ table and the documentation from control/errors/catalogue.json.
+"""Makes the C++ table and the documentation from control/errors/catalogue.json and the translations
+beside it.
 
   generate.py --cpp DIR     writes DIR/catalogue_table.inc
-  generate.py --docs FILE   writes the documentation
+  generate.py --docs FILE   writes the documentation; errors.de.md is the German one
   generate.py --check FILE  fails when FILE is not what --docs would write
+  generate.py --looked-at LANGUAGE ID ...  notes that these translations fit today's English text
+
+Every translation keeps a hash of the English text it was made from ("of"). A translation that is
+missing, superfluous or made from another text than today's fails everything above.
 """
+import hashlib
 import json
 import pathlib
 import sys
@@ -17,9 +23,66 @@ from catalogue_generator import check_fields, head, main, text, write_if_changed
 GENERATOR = "control/errors/generate.py"
 FIELDS = {"id": str, "code": int, "stage": str, "message": str, "cause": str, "remedy": str,
           "who": str, "retryable": bool, "settings": list, "guide": list}
+TEXTS = ("message", "cause", "remedy")
+# In the order of enum class Language in catalogue.h, English before them.
+LANGUAGES = ("de", "fr", "es")
+INTRODUCTION = ("The id is the same on screen, in the web interface, shell, log and API.",
+                "A code alone is not unique (404 has two meanings): stage and code make the id.",
+                "*Again* says whether the phone may try again by itself.")
+COLUMNS = ("Id", "Code", "Message", "Cause", "Remedy", "Who acts", "Again", "Settings", "Guide")
 
 
-def load():
+def translation_file(language):
+    return HERE / "translations" / f"{language}.json"
+
+
+def fingerprint(row):
+    return hashlib.sha256("\0".join(row[key] for key in TEXTS).encode()).hexdigest()[:12]
+
+
+def terms_of(rows):
+    """Words of the tables that are no row's own: all of them need a translation."""
+    return {*(row["who"] for row in rows), *(row["stage"] for row in rows), *INTRODUCTION, *COLUMNS,
+            "Error messages", "yes", "no"}
+
+
+def check_translation(rows, language, translation):
+    where = f"translations/{language}.json"
+    for kind, wanted in (("errors", {row["id"] for row in rows}), ("terms", terms_of(rows))):
+        have = set(translation.get(kind, {}))
+        if wanted - have:
+            sys.exit(f"{where}: {kind}: no translation of {', '.join(sorted(wanted - have))}")
+        if have - wanted:
+            sys.exit(f"{where}: {kind}: the catalogue has no {', '.join(sorted(have - wanted))}")
+    for term, words in translation["terms"].items():
+        if not isinstance(words, str) or not words.strip():
+            sys.exit(f"{where}: the term '{term}' is empty")
+    for row in rows:
+        texts = translation["errors"][row["id"]]
+        if set(texts) != {"of", *TEXTS}:
+            sys.exit(f"{where}: {row['id']}: must have 'of', {', '.join(TEXTS)} and nothing else")
+        for key in TEXTS:
+            if not isinstance(texts[key], str) or not texts[key].strip():
+                sys.exit(f"{where}: {row['id']}: the {key} is empty")
+        if texts["of"] != fingerprint(row):
+            sys.exit(f"{where}: {row['id']}: the English text is another than the one translated; "
+                     f"mend the translation, then run {GENERATOR} --looked-at {language} {row['id']}")
+
+
+def looked_at(language, ids):
+    if language not in LANGUAGES:
+        sys.exit(f"there is no translation into '{language}'; there are {', '.join(LANGUAGES)}")
+    rows = {row["id"]: row for row in load_catalogue()}
+    path = translation_file(language)
+    translation = json.loads(path.read_text(encoding="utf-8"))
+    for name in ids:
+        if name not in rows or name not in translation["errors"]:
+            sys.exit(f"there is no {name} in the catalogue and {path.name}")
+        translation["errors"][name]["of"] = fingerprint(rows[name])
+    write_if_changed(path, json.dumps(translation, ensure_ascii=False, indent=1) + "\n")
+
+
+def load_catalogue():
     rows = json.loads((HERE / "catalogue.json").read_text(encoding="utf-8"))["errors"]
     known = {row["name"] for row in json.loads(
         (HERE.parent / "settings" / "catalogue.json").read_text(encoding="utf-8"))["settings"]}
@@ -38,6 +101,20 @@ def load():
     return rows
 
 
+def load():
+    """The rows; each has its texts by language in row["in"]."""
+    rows = load_catalogue()
+    for row in rows:
+        row["in"] = {}
+    for language in LANGUAGES:
+        translation = json.loads(translation_file(language).read_text(encoding="utf-8"))
+        check_translation(rows, language, translation)
+        for row in rows:
+            row["in"][language] = {**translation["errors"][row["id"]],
+                                   "who": translation["terms"][row["who"]]}
+    return rows
+
+
 def write_cpp(rows, folder):
     table = head(GENERATOR)
     for i, row in enumerate(rows):
@@ -53,34 +130,62 @@ def write_cpp(rows, folder):
                   f".retryable = {'true' if row['retryable'] else 'false'}",
                   f".settings = {f'k_settings_{i}' if row['settings'] else '{}'}",
                   f".guide = {f'k_guide_{i}' if row['guide'] else '{}'}"]
+        translated = ",\n                    ".join(
+            "ErrorText{" + ", ".join(text(row["in"][language][key]) for key in (*TEXTS, "who")) + "}"
+            for language in LANGUAGES)
+        fields.append(f".translated = {{{translated}}}")
         table += "    {" + ",\n     ".join(fields) + "},\n"
+    table += "};\n"
+    # For those who print a message: the words before its texts.
+    terms = [{}] + [json.loads(translation_file(language).read_text(encoding="utf-8"))["terms"]
+                    for language in LANGUAGES]
+    table += f"constexpr ErrorText kLabels[{len(terms)}] = {{\n"
+    for words in terms:
+        items = ", ".join(text(words.get(word, word))
+                          for word in ("Message", "Cause", "Remedy", "Who acts"))
+        table += f"    {{{items}}},\n"
     table += "};\n"
     write_if_changed(folder / "catalogue_table.inc", table)
 
 
-def documentation(rows):
-    out = ["# Error messages", "",
+def documentation(rows, language="en"):
+    terms = {}
+    if language != "en":
+        terms = json.loads(translation_file(language).read_text(encoding="utf-8"))["terms"]
+    say = lambda words: terms.get(words, words)
+    out = [f"# {say('Error messages')}", "",
            "Made from `control/errors/catalogue.json` by `control/errors/generate.py`; do not edit.",
-           "",
-           "The id is the same on screen, in the web interface, shell, log and API. A code alone is not "
-           "unique (404 has two meanings): stage and code make the id. "
-           "*Again* says whether the phone may try again by itself.", ""]
+           "", " ".join(say(sentence) for sentence in INTRODUCTION), ""]
     stages = {}
     for row in rows:
         stages.setdefault(row["stage"], []).append(row)
     for stage, members in stages.items():
-        out += [f"## {stage[0].upper()}{stage[1:]}", "",
-                "| Id | Code | Message | Cause | Remedy | Who acts | Again | Settings | Guide |",
-                "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+        title = say(stage)
+        out += [f"## {title[0].upper()}{title[1:]}", "",
+                "| " + " | ".join(say(column) for column in COLUMNS) + " |",
+                "| " + " | ".join("---" for _ in COLUMNS) + " |"]
         for row in members:
-            cells = [row["id"], str(row["code"] or ""), row["message"], row["cause"], row["remedy"],
-                     row["who"], "yes" if row["retryable"] else "no", ", ".join(row["settings"]),
-                     ", ".join(row["guide"])]
+            texts = row["in"].get(language, row)
+            cells = [row["id"], str(row["code"] or ""), texts["message"], texts["cause"],
+                     texts["remedy"], texts["who"], say("yes" if row["retryable"] else "no"),
+                     ", ".join(row["settings"]), ", ".join(row["guide"])]
             out.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
-        notes = [f"- {row['id']}: {row['note']}" for row in members if row.get("note")]
+        # Notes are for those who keep the catalogue: in English only.
+        notes = [f"- {row['id']}: {row['note']}" for row in members
+                 if row.get("note") and language == "en"]
         out += [""] + notes + ([""] if notes else [])
     return "\n".join(out).rstrip() + "\n"
 
 
+def language_of(path):
+    """errors.md is English, errors.de.md German."""
+    parts = path.name.split(".")
+    return parts[1] if len(parts) == 3 else "en"
+
+
 if __name__ == "__main__":
-    main(__doc__, GENERATOR, load, write_cpp, documentation)
+    if sys.argv[1:2] == ["--looked-at"] and len(sys.argv) > 3:
+        looked_at(sys.argv[2], sys.argv[3:])
+    else:
+        main(__doc__, GENERATOR, load, write_cpp,
+             lambda rows, path: documentation(rows, language_of(path)))

@@ -42,7 +42,7 @@ void Phone::add_call_methods() {
         const Json email = params.value("email", Json(""));
         const Status begun = conference_->join(params["passcode"].get<std::string>(),
                                                email.is_string() ? email.get<std::string>() : "");
-        if (!begun) return rpc_failure(begun.error());
+        if (!begun) return rpc_failure(begun.error(), language());
         return Json{{"state", name_of(conference_->state())}};
       });
   dispatcher_.add("call.leave", {}, "Leaves the conference, or stops trying.",
@@ -140,8 +140,16 @@ RpcResult Phone::import_file(const Json& params, const RpcCaller& caller) {
 }
 
 void Phone::add_other_methods() {
-  dispatcher_.add("errors.list", {}, "All error messages with cause and remedy.",
-                  [](const Json&, const RpcCaller&) -> RpcResult { return errors_json(); });
+  dispatcher_.add(
+      "errors.list", {{"language", Param::Type::kString, false}},
+      "All error messages with cause and remedy: in the phone's language, or in that of "
+      "a BCP 47 tag (en, de, fr, es); others get English.",
+      [this](const Json& params, const RpcCaller&) -> RpcResult {
+        const auto tag = params.find("language");
+        return errors_json(tag != params.end() && tag->is_string()
+                               ? parse_language(tag->get_ref<const std::string&>())
+                               : language());
+      });
   // A WebSocket answers this itself, with the revision of that client's own messages.
   dispatcher_.add("state.resync", {}, "The whole state.",
                   [this](const Json&, const RpcCaller&) -> RpcResult {

@@ -55,6 +55,7 @@ Phone::Phone(PhoneConfig config, Parts parts)
                     {"model", config_.model},
                     {"version", config_.version},
                     {"serial", serial},
+                    {"language", tag_of(language())},
                     {"operation_mode", settings_->get_text(Key::kFeaturesOperationMode)},
                     {"started_ms", wall_ms()}}},
                   {"roster", Json::object()},
@@ -91,6 +92,10 @@ Phone::Phone(PhoneConfig config, Parts parts)
       settings_changed(changed);
     });
   });
+}
+
+Language Phone::language() const {
+  return parse_language(settings_->get_text(Key::kDeviceLanguage));
 }
 
 Phone::~Phone() { stop(std::chrono::milliseconds(0)); }
@@ -143,6 +148,10 @@ void Phone::settings_changed(std::span<const Key> keys) {
     switch (key) {
       case Key::kDeviceName:
         state_.publish({{"device", {{"name", settings_->get_text(key)}}}});
+        break;
+      case Key::kDeviceLanguage:
+        state_.publish({{"device", {{"language", tag_of(language())}}}});
+        conference_->language_changed();
         break;
       case Key::kFeaturesOperationMode:
         state_.publish({{"device", {{"operation_mode", settings_->get_text(key)}}}});

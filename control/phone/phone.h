@@ -67,6 +67,8 @@ class Phone {
   Conference& conference() { return *conference_; }
 
  private:
+  /// That of the messages, by the settings.
+  Language language() const;
   void add_call_methods();
   void add_settings_methods();
   void add_other_methods();

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "control/errors/catalogue.h"
-
 namespace conclave::control {
 namespace {
 
@@ -28,8 +26,8 @@ bool fits(const Json& value, RpcParam::Type type) {
 
 }  // namespace
 
-RpcFailure rpc_failure(const Error& error) {
-  Json data = error_json(error);
+RpcFailure rpc_failure(const Error& error, Language language) {
+  Json data = error_json(error, language);
   std::string message = data.value("message", error.message);
   return {kRpcFailed, std::move(message), std::move(data)};
 }

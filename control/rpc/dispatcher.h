@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "control/errors/catalogue.h"
 
 namespace conclave::control {
 
@@ -26,8 +27,8 @@ struct RpcFailure {
 };
 using RpcResult = std::variant<nlohmann::json, RpcFailure>;
 
-/// An Error as a failure with the catalogue's id, cause and remedy in `data`.
-RpcFailure rpc_failure(const Error& error);
+/// An Error as a failure with the catalogue's id, cause and remedy in `data`, in that language.
+RpcFailure rpc_failure(const Error& error, Language language = Language::kEnglish);
 
 /// Who asks.
 struct RpcCaller {

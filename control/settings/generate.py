@@ -114,7 +114,7 @@ def shown_range(row):
     return ""
 
 
-def documentation(rows):
+def documentation(rows, _path):
     out = ["# Settings", "",
            "Made from `control/settings/catalogue.json` by `control/settings/generate.py`; do not edit.",
            "",

@@ -34,6 +34,15 @@ def check_command_line():
     errors = json.loads(run(CONCLAVE, "errors", "list", "--json").stdout)
     expect(len(errors) == 54, "conclave errors list")
     expect(run(CONCLAVE, "errors", "show", "953").stdout.startswith("NET-953"), "errors show")
+    german = json.loads(run(CONCLAVE, "errors", "list", "--json", "--language", "de").stdout)
+    expect(len(german) == 54 and german[0]["id"] == errors[0]["id"]
+           and all(a["remedy"] != b["remedy"] for a, b in zip(german, errors)), "errors in German")
+    expect("Prüfen Sie" in run(CONCLAVE, "errors", "list", "--language", "de-AT").stdout, "umlauts")
+    french = run(CONCLAVE, "errors", "show", "953", "--language", "fr").stdout
+    expect("Le serveur est introuvable." in french and "solution" in french, "show in French: " + french)
+    other = run(CONCLAVE, "errors", "show", "953", "--language", "xx")
+    expect(other.returncode == 0 and "cannot be found" in other.stdout and "'xx'" in other.stderr,
+           "an unknown language is told, and answered in English")
     missing = run(CONCLAVE, "ctl", "--data", "/nonexistent", "ping")
     expect(missing.returncode == 1 and missing.stderr.count("\n") == 1, "ctl without a phone")
     expect(run(CONCLAVE, "ctl", "--data", "/x", "ping", "[1").returncode == 2, "ctl with wrong use")
@@ -81,6 +90,9 @@ def check_phone(folder):
             expect(refused.code == 401, "session without login is 401")
         muted = run(CONCLAVE, "ctl", "--data", str(folder), "call.mute", '{"muted":true}')
         expect(json.loads(muted.stdout) == {"muted": True}, "ctl call.mute: " + muted.stderr)
+        spanish = json.loads(run(CONCLAVE, "ctl", "--data", str(folder), "errors.list",
+                                 '{"language":"es"}').stdout)
+        expect(spanish[0]["language"] == "es" and spanish[0]["message"].startswith("No se ha"), "errors.list")
         refused = run(CONCLAVE, "ctl", "--data", str(folder), "call.join", '{"passcode":"x"}')
         expect(refused.returncode == 1 and "passcode" in refused.stderr, "ctl tells the catalogue's message")
         state = json.loads(run(CONCLAVE, "ctl", "--data", str(folder), "state.resync").stdout)["state"]

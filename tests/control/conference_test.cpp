@@ -174,6 +174,28 @@ TEST_F(ConferenceTest, F131_a_network_failure_shows_service_unavailable_with_its
   EXPECT_EQ(phone_->state().snapshot()->state["service"]["reachable"], false);
 }
 
+TEST_F(ConferenceTest, F127_messages_are_shown_in_the_phones_language) {
+  EXPECT_TRUE(settings_.apply(Layer::kLocal, {{"Device.Language", "de"}}).ok());
+  on_loop([&] { service_->login_fails = failure("NET-950", false); });
+  ask("call.join", {{"passcode", "246810"}});
+  ASSERT_TRUE(reaches("failed"));
+  EXPECT_EQ(call()["error"]["id"], "NET-950");
+  EXPECT_EQ(call()["error"]["message"], "Der Server hat die Verbindungsanfrage abgelehnt.");
+  EXPECT_EQ(call()["error"]["umbrella"]["message"], "Der Dienst ist nicht verf\u00fcgbar.");
+  // What is shown changes with the language.
+  EXPECT_TRUE(settings_.apply(Layer::kLocal, {{"Device.Language", "fr"}}).ok());
+  EXPECT_TRUE(eventually([&] {
+    return call()["error"]["message"] == "Le serveur a refus\u00e9 la demande de connexion.";
+  }));
+  EXPECT_EQ(phone_->state().snapshot()->state["device"]["language"], "fr");
+  const Json refused = ask("call.join", {{"passcode", "12a"}});
+  EXPECT_EQ(refused["error"]["message"], "Code d\u2019acc\u00e8s non valide.");
+  EXPECT_EQ(ask("errors.list")["result"][0]["language"], "fr");
+  EXPECT_EQ(ask("errors.list", {{"language", "es"}})["result"][0]["language"], "es");
+  EXPECT_EQ(ask("errors.list", {{"language", "tlh"}})["result"][0]["language"], "en");
+  EXPECT_TRUE(ask("errors.list", {{"language", 7}}).contains("error"));
+}
+
 TEST_F(ConferenceTest, service_down_at_start_and_coming_up_later_is_joined_by_itself) {
   on_loop([&] {
     service_->login_fails = failure("NET-950", false);

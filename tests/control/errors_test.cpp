@@ -2,6 +2,7 @@
 #include <curl/curl.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -71,6 +72,76 @@ TEST(Errors, F133_unable_to_find_meeting_names_passcode_email_and_token) {
   EXPECT_NE(row->cause.find("passcode"), std::string_view::npos);
   EXPECT_NE(row->cause.find("e-mail"), std::string_view::npos);
   EXPECT_NE(row->cause.find("token"), std::string_view::npos);
+}
+
+constexpr Language kTranslated[] = {Language::kGerman, Language::kFrench, Language::kSpanish};
+
+TEST(Languages, every_message_is_there_in_every_language) {
+  for (const Language language : kTranslated) {
+    for (const ErrorRow& row : errors_catalogue()) {
+      const ErrorText text = text_of(row, language);
+      const ErrorText english = text_of(row, Language::kEnglish);
+      for (const auto part :
+           {&ErrorText::message, &ErrorText::cause, &ErrorText::remedy, &ErrorText::who}) {
+        EXPECT_FALSE((text.*part).empty()) << row.id << " " << tag_of(language);
+        EXPECT_NE(text.*part, english.*part) << row.id << " " << tag_of(language);
+      }
+      // A code that the guide prints is printed in every language.
+      const std::string code = std::to_string(row.code);
+      if (english.message.find(code) != std::string_view::npos) {
+        EXPECT_NE(text.message.find(code), std::string_view::npos) << row.id;
+      }
+    }
+  }
+}
+
+TEST(Languages, tags_are_found_by_their_first_part_and_others_get_english) {
+  EXPECT_EQ(find_language("de"), Language::kGerman);
+  EXPECT_EQ(find_language("DE-at"), Language::kGerman);
+  EXPECT_EQ(find_language("fr_CA"), Language::kFrench);
+  EXPECT_EQ(find_language("es-419"), Language::kSpanish);
+  for (const char* tag : {"", "-", "xx", "d", "deu", "dé", "../de"}) {
+    EXPECT_EQ(find_language(tag), std::nullopt) << tag;
+    EXPECT_EQ(parse_language(tag), Language::kEnglish) << tag;
+  }
+  for (int i = 0; i < kLanguageCount; ++i) {
+    const auto language = static_cast<Language>(i);
+    EXPECT_EQ(find_language(tag_of(language)), language);
+  }
+}
+
+TEST(Languages, the_setting_knows_the_same_languages) {
+  const SettingRow* row = find_setting("Device.Language");
+  ASSERT_NE(row, nullptr);
+  ASSERT_EQ(row->values.size(), std::size_t{kLanguageCount});
+  for (int i = 0; i < kLanguageCount; ++i) {
+    EXPECT_EQ(row->values[static_cast<std::size_t>(i)], tag_of(static_cast<Language>(i)));
+  }
+}
+
+TEST(Languages, letters_come_through_json_whole) {
+  const auto rows = nlohmann::json::parse(errors_json(Language::kGerman).dump());
+  const auto proxy = std::find_if(rows.begin(), rows.end(),
+                                  [](const auto& row) { return row["id"] == "PROXY-962"; });
+  ASSERT_NE(proxy, rows.end());
+  EXPECT_EQ((*proxy)["remedy"],
+            "Pr\u00fcfen Sie die Einstellungen f\u00fcr Benutzername und Kennwort des Proxys.");
+  EXPECT_EQ((*proxy)["language"], "de");
+  EXPECT_EQ((*proxy)["stage"], "proxy") << "what programs go by stays";
+}
+
+TEST(Languages, F137_a_detail_is_kept_and_other_words_stand_in_brackets) {
+  const auto in = [](Error error) {
+    return error_json(error, Language::kGerman)["message"].get<std::string>();
+  };
+  EXPECT_EQ(in(catalogue_error("NET-953")), "Der Server kann nicht gefunden werden.");
+  EXPECT_EQ(in(catalogue_error("NET-TEXT", "strange bytes")),
+            "Unbekannter Netzwerkfehler (strange bytes)");
+  EXPECT_EQ(in(Error{"Room is closed", "NET-953"}),
+            "Der Server kann nicht gefunden werden. (Room is closed)");
+  EXPECT_EQ(in(Error{"", "NET-953"}), "Der Server kann nicht gefunden werden.");
+  EXPECT_EQ(in(Error{"Code 999", "JOIN-999"}), "Code 999");
+  EXPECT_EQ(in(Error{"without an id", ""}), "without an id");
 }
 
 TEST(Classify, F121_F135_network_failures_have_the_codes_950_to_957) {
