@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsp/aec/delay_estimator.h"
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -28,6 +29,8 @@ constexpr int kNear = 8;         // lags at kRate that count as the same
 constexpr float kClear = 10.0F;  // peak over rms that counts; other speech reaches 8, an echo 20
 constexpr float kFollowConfidence = 0.3F;
 constexpr float kAbsurd = 16.0F;
+
+using Row = Eigen::Map<const Eigen::VectorXf>;  // its sums run over several lanes
 
 /// Low-pass and every n-th sample.
 class Decimator {
@@ -58,10 +61,7 @@ class Decimator {
     }
     const float* c = coefficients_.data();
     for (int n = 0; n < frames / factor_; ++n) {
-      float sum = 0;
-      const float* x = work + (n + 1) * factor_;
-      for (int i = 0; i < taps_; ++i) sum += c[i] * x[i];
-      out[n] = sum;
+      out[n] = Row(c, taps_).dot(Row(work + (n + 1) * factor_, taps_));
     }
     std::copy(work + frames, work + frames + taps_, work);
   }
@@ -93,14 +93,12 @@ class Whitener {
     float* work = work_.data() + kWhitenOrder;
     std::copy_n(x, hop_, work);
     learn(work);
-    float white = 0;
-    for (int n = 0; n < hop_; ++n) {
-      float sum = 0;
-      for (int i = 0; i <= kWhitenOrder; ++i)
-        sum += predictor_[static_cast<std::size_t>(i)] * work[n - i];
-      x[n] = sum;
-      white += sum * sum;
+    for (int i = 1; i <= kWhitenOrder; ++i) {
+      const float a = predictor_[static_cast<std::size_t>(i)];
+      const float* past = work - i;
+      for (int n = 0; n < hop_; ++n) x[n] += a * past[n];
     }
+    const float white = Row(x, hop_).squaredNorm();
     const float energy = energy_;
     average_ = energy > 0.01F * average_ ? keep_ * average_ + (1 - keep_) * white : average_;
     const float even = 1.0F / std::sqrt(white + 0.05F * average_ + 1e-12F);
@@ -120,9 +118,7 @@ class Whitener {
   void learn(const float* x) noexcept {
     std::array<float, kWhitenOrder + 1> now{};
     for (int i = 0; i <= kWhitenOrder; ++i) {
-      float sum = 0;
-      for (int n = 0; n < hop_; ++n) sum += x[n] * x[n - i];
-      now[static_cast<std::size_t>(i)] = sum;
+      now[static_cast<std::size_t>(i)] = Row(x, hop_).dot(Row(x - i, hop_));
     }
     energy_ = now[0];
     // A pause must not flatten the average.
