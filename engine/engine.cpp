@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 
 #include "base/audio_frame.h"
 
@@ -23,6 +24,26 @@ constexpr float kSyncedPpm = 8.0F;
 
 float clamped(float value, float low, float high, float fallback) {
   return std::isfinite(value) ? std::clamp(value, low, high) : fallback;
+}
+
+using Bins = std::span<std::complex<float>>;
+
+float power_of_sum(Bins a, Bins b) {
+  float power = 0.0F;
+  for (std::size_t k = 0; k < a.size(); ++k) power += std::norm(a[k] + b[k]);
+  return power;
+}
+
+// A filter that no longer fits adds echo of its own; nothing may come out louder than it went in.
+// The margin is for frames in which talkers happen to cancel each other in the microphone.
+void limit_to(float power, Bins spectrum, std::span<float> gain) {
+  constexpr float kMargin = 1.2F;
+  float now = 0.0F;
+  for (const auto& s : spectrum) now += std::norm(s);
+  if (!(now > kMargin * power)) return;
+  const float factor = std::sqrt(kMargin * power / now);
+  for (auto& s : spectrum) s *= factor;
+  for (float& g : gain) g *= factor;
 }
 
 // How much later a talker's sound comes to a satellite than to the ring; negative when he sits at
@@ -138,10 +159,12 @@ void Engine::look(std::span<const bool> satellites_synced) noexcept {
 
 void Engine::suppress() noexcept {
   if (has_echo_control()) {
+    const float heard = power_of_sum(beam_[0], beam_echo_[0]);
     residual_->process(beam_, beam_echo_, far_spectrum_, beam_, residual_gain_[0]);
     if (params_.comfort_noise && params_.residual_suppression) {
       comfort_->process(beam_, residual_gain_[0], residual_->comfort_power());
     }
+    limit_to(heard, beam_[0], residual_gain_[0]);
   }
   taps_.write(TapPoint::kPostRs, beam_.view());
   // The echo chain has no noise suppression, and needs no estimate of noise beyond the

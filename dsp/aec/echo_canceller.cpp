@@ -12,7 +12,11 @@
 namespace conclave::dsp {
 namespace {
 
-constexpr float kAbsurd = 16.0F;   // +24 dBFS: no converter gives that
+constexpr float kAbsurd = 16.0F;  // +24 dBFS: no converter gives that
+// A microphone's offset beyond the second is taken off, one below the first is none: loud voices
+// have as much.
+constexpr float kNoOffset = 0.015F;
+constexpr float kOffset = 0.03F;
 constexpr float kSilence = 1e-9F;  // mean square, -90 dBFS
 constexpr float kMainProcessNoise = 1.0e-3F;
 constexpr float kShadowProcessNoise = 0.1F;
@@ -28,16 +32,27 @@ constexpr int kMisfitBlocks = 3;
 constexpr int kMisfitHold = 50;
 constexpr int kGoodHold = 40;
 
-/// Copies; what is not a sample becomes silence. Returns the energy.
-float take(std::span<const float> from, float* to) {
+/// What a block of samples was.
+struct Taken {
   float energy = 0;
+  float mean = 0;
+  bool sane = true;
+};
+
+/// Copies; what is not a sample becomes silence.
+Taken take(std::span<const float> from, float* to) {
+  Taken taken;
   for (std::size_t i = 0; i < from.size(); ++i) {
     const float x = from[i];
-    const float sane = std::abs(x) < kAbsurd ? x : 0.0F;  // false for NaN as well
-    to[i] = sane;
-    energy += sane * sane;
+    const bool sane = std::abs(x) < kAbsurd;  // false for NaN as well
+    const float y = sane ? x : 0.0F;
+    to[i] = y;
+    taken.sane = taken.sane && sane;
+    taken.energy += y * y;
+    taken.mean += y;
   }
-  return energy;
+  taken.mean /= static_cast<float>(from.size());
+  return taken;
 }
 
 float db(float power) { return 10 * std::log10(power + 1e-20F); }
@@ -69,6 +84,8 @@ class EchoCanceller::Impl {
     const float block_seconds = static_cast<float>(hop_) / static_cast<float>(config.sample_rate);
     erle_smoothing_ = std::exp(-block_seconds / 0.5F);
     fast_smoothing_ = std::exp(-block_seconds / 0.05F);
+    offset_learn_ = 1 - std::exp(-block_seconds / 0.5F);
+    slow_learn_ = 1 - std::exp(-block_seconds / 1.0F);
     reset();
   }
 
@@ -85,6 +102,11 @@ class EchoCanceller::Impl {
     mic_energy_.fill(0);
     error_energy_.fill(0);
     diverged_.fill(0);
+    sane_.fill(true);
+    mic_offset_.fill(0);
+    slow_offset_.fill(0);
+    removed_.fill(0);
+    far_offset_.fill(0);
     shadow_error_ = main_error_ = main_mic_ = 0;
     better_blocks_ = 0;
     misfit_blocks_ = misfit_hold_ = was_good_ = 0;
@@ -109,9 +131,12 @@ class EchoCanceller::Impl {
     const float open_from = opened_;
     opened_ = params_.enabled ? 1.0F : 0.0F;
     for (int m = 0; m < mics_; ++m) {
-      const float mic_energy = take(mics[m], mic_time_[m].data());
+      const auto i = static_cast<std::size_t>(m);
+      const Taken taken = take(mics[m], mic_time_[m].data());
+      const float mic_energy = level_offset(mic_offset_[i], taken, mic_time_[m].data());
+      sane_[i] = taken.sane;
       const float error_energy = cancel(main_, m, m);
-      write(m, open_from, out[m], echo[m]);
+      write(m, open_from, mics[m], out[m], echo[m]);
       watch(m, mic_energy, error_energy);
     }
     find_misfit();
@@ -138,6 +163,16 @@ class EchoCanceller::Impl {
   EchoCancellerMetrics metrics() const noexcept { return metrics_; }
 
  private:
+  /// Takes the slow mean off a block: an offset tells nothing of the echo path, and the edges of a
+  /// block spread it over all bins. Returns the energy that is left.
+  float level_offset(float& offset, const Taken& taken, float* samples) const noexcept {
+    offset += offset_learn_ * (taken.mean - offset);
+    const float o = offset;
+    for (int i = 0; i < hop_; ++i) samples[i] -= o;
+    const float n = static_cast<float>(hop_);
+    return std::max(0.0F, taken.energy + n * o * (o - 2 * taken.mean));
+  }
+
   void take_far(ConstFrameView far) noexcept {
     history_.advance();
     float energy = 0;
@@ -146,7 +181,9 @@ class EchoCanceller::Impl {
     for (int r = 0; r < references_; ++r) {
       float* time = far_time_[r].data();
       std::copy(time + hop_, time + size_, time);
-      energy += take(far[r], time + size_ - hop_);
+      float* now = time + size_ - hop_;
+      const Taken taken = take(far[r], now);
+      energy += level_offset(far_offset_[static_cast<std::size_t>(r)], taken, now);
       fft_.forward(far_time_[r], spectrum_[0]);
       float* __restrict re = history_.real(r, 0);
       float* __restrict im = history_.imag(r, 0);
@@ -215,14 +252,25 @@ class EchoCanceller::Impl {
     return energy;
   }
 
-  void write(int mic, float open_from, std::span<float> out, std::span<float> echo) noexcept {
+  /// What the microphone gave less the estimate, which rests while the canceller is off and in
+  /// blocks that hold no samples.
+  void write(int mic, float open_from, std::span<const float> in, std::span<float> out,
+             std::span<float> echo) noexcept {
+    const auto m = static_cast<std::size_t>(mic);
     const float* estimate = time_.data() + size_ - hop_;
-    const float* in = mic_time_[mic].data();
-    const float slope = (opened_ - open_from) / static_cast<float>(hop_);
+    slow_offset_[m] += slow_learn_ * (mic_offset_[m] - slow_offset_[m]);
+    const float was = removed_[m];
+    const float beyond = (std::abs(slow_offset_[m]) - kNoOffset) / (kOffset - kNoOffset);
+    removed_[m] = slow_offset_[m] * std::clamp(beyond, 0.0F, 1.0F);
+    const float from = sane_[m] ? open_from : 0.0F;
+    const float slope = ((sane_[m] ? opened_ : 0.0F) - from) / static_cast<float>(hop_);
     for (int i = 0; i < hop_; ++i) {
-      const float y = estimate[i] * (open_from + slope * static_cast<float>(i + 1));
-      echo[static_cast<std::size_t>(i)] = y;
-      out[static_cast<std::size_t>(i)] = in[i] - y;
+      const float y = estimate[i] * (from + slope * static_cast<float>(i + 1));
+      const auto n = static_cast<std::size_t>(i);
+      const float x = std::abs(in[n]) < kAbsurd ? in[n] : 0.0F;
+      const float part = static_cast<float>(i + 1) / static_cast<float>(hop_);
+      echo[n] = y;
+      out[n] = x - y - opened_ * (was + part * (removed_[m] - was));
     }
   }
 
@@ -318,6 +366,13 @@ class EchoCanceller::Impl {
   std::array<float, EchoCancellerMetrics::kMaxMicrophones> mic_energy_{};
   std::array<float, EchoCancellerMetrics::kMaxMicrophones> error_energy_{};
   std::array<int, EchoCancellerMetrics::kMaxMicrophones> diverged_{};
+  std::array<bool, EchoCancellerMetrics::kMaxMicrophones> sane_{};  // of this block
+  std::array<float, EchoCancellerMetrics::kMaxMicrophones> mic_offset_{};
+  std::array<float, EchoCancellerMetrics::kMaxMicrophones> slow_offset_{};
+  std::array<float, EchoCancellerMetrics::kMaxMicrophones> removed_{};  // from what comes out
+  std::array<float, 4> far_offset_{};
+  float slow_learn_ = 0;
+  float offset_learn_ = 0;
   float erle_smoothing_ = 0;
   float fast_smoothing_ = 0;
   float main_error_ = 0;

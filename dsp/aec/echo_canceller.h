@@ -49,7 +49,8 @@ struct EchoCancellerMetrics {
 /// first microphone detects a changed echo path and lifts the uncertainty of the main filters,
 /// which the Kalman filter alone would do slowly (Yang, Enzner and Yang, IEEE SPL 24, 2017).
 ///
-/// No delay: out = microphone - echo estimate. The reference must lead the echo by 0..tail.
+/// No delay: out = microphone - echo estimate. The reference must lead the echo by 0..tail. A
+/// microphone's DC offset is taken off when it is beyond 0.03 of full scale.
 /// Invalid input (NaN, infinite, absurdly large) is taken as silence, never reaches the state and
 /// never leaves the block. Deterministic.
 ///

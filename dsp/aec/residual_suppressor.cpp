@@ -303,7 +303,8 @@ class ResidualSuppressor::Impl {
     const float comfort = kComfort * far_weight_ * (1 - n) * (1 - n);
     for (int k = 0; k < bins_; ++k) {
       const auto i = static_cast<std::size_t>(k);
-      comfort_[0][i] = comfort * noise_[0][i];
+      // Never more than there is.
+      comfort_[0][i] = std::min(comfort * noise_[0][i], error_[0][i]);
     }
     float* wish = work_.data();
     for (int k = 0; k < bins_; ++k) {
