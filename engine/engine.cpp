@@ -222,6 +222,20 @@ void Engine::measure(ConstFrameView capture, ConstFrameView playback,
     m.aec_drift_ppm = aligner_->drift_ppm();
     m.aec_resampling = aligner_->resampling();
     m.aec_delay_jumps = aligner_->jumps();
+    m.aec_delay_confidence = aligner_->confidence();
+    m.aec_applied_delay_ms = static_cast<float>(aligner_->applied_samples()) * 1000.0F /
+                             static_cast<float>(config_.sample_rate);
+    const auto filter = canceller_->metrics();
+    m.aec_path_changes = filter.path_changes;
+    m.aec_misfits = filter.misfits;
+    m.aec_recoveries = filter.recoveries;
+    m.aec_tonality = filter.tonality;
+    m.aec_filter_norm_db = filter.filter_norm_db;
+    const auto rest = residual_->metrics();
+    m.near_probability = rest.near_probability;
+    m.echo_likeness = rest.echo_likeness;
+    m.leakage_db = rest.leakage_db;
+    m.suppressor_gain_db = rest.mean_gain_db;
   }
   if (has_beams()) {
     const auto& direction = finder_->metrics();

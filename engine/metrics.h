@@ -70,6 +70,19 @@ struct EngineMetrics {
   float aec_drift_ppm = 0.0F;           ///< microphone's clock against the reference's; 0: unknown
   bool aec_resampling = false;          ///< the reference is brought to the microphone's clock
   std::int32_t aec_delay_jumps = 0;     ///< of the delay, since the last reset
+  float aec_delay_confidence = 0.0F;    ///< 0..1
+  float aec_applied_delay_ms = 0.0F;    ///< by which the reference is held back
+  /// Decisions of the canceller since the last reset: the shadow filter taken over, the filter
+  /// found to add echo, and starts anew after invalid input or divergence.
+  std::int32_t aec_path_changes = 0;
+  std::int32_t aec_misfits = 0;
+  std::int32_t aec_recoveries = 0;
+  float aec_tonality = 0.0F;        ///< 0..1: music holds the adaptation back
+  float aec_filter_norm_db = 0.0F;  ///< energy of the echo path's estimate
+  float near_probability = 0.0F;    ///< of a near talker while the far end sounds, 0..1
+  float echo_likeness = 0.0F;       ///< 0..1 that what is left follows the far end's envelope
+  float leakage_db = 0.0F;          ///< residual echo over echo estimate
+  float suppressor_gain_db = 0.0F;  ///< of the last block
   bool near_active = false;
   bool far_active = false;
   bool double_talk = false;

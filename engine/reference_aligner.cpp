@@ -98,8 +98,8 @@ bool ReferenceAligner::follow_jumps(bool filter_fits) noexcept {
   }
   const bool first = last_found_ < 0;
   last_found_ = place;
-  if ((filter_fits || first) && inside >= 0 && inside < tail_) {
-    // The filter has found the echo by itself, or is about to. Late in it, the end of the room's
+  if (filter_fits && inside >= 0 && inside < tail_) {
+    // The filter has found the echo by itself. Late in it, the end of the room's
     // answer is missing.
     if (inside > latest_) target_ = place - lead_;
     place_ += jump / sample_rate_;

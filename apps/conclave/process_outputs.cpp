@@ -119,9 +119,20 @@ Status write_metrics(const std::string& path, const engine::Engine& engine,
                     {"linear_erle_db", db(m.linear_erle_db)},
                     {"residual_dbfs", db(m.residual_echo_db)},
                     {"delay_ms", db(m.aec_delay_ms)},
+                    {"delay_confidence", db(m.aec_delay_confidence)},
                     {"delay_jumps", m.aec_delay_jumps},
+                    {"reference_held_back_ms", db(m.aec_applied_delay_ms)},
                     {"drift_ppm", db(m.aec_drift_ppm)},
-                    {"resampling", m.aec_resampling}};
+                    {"resampling", m.aec_resampling},
+                    {"path_changes", m.aec_path_changes},
+                    {"misfits", m.aec_misfits},
+                    {"recoveries", m.aec_recoveries},
+                    {"tonality", db(m.aec_tonality)},
+                    {"filter_norm_db", db(m.aec_filter_norm_db)},
+                    {"near_probability", db(m.near_probability)},
+                    {"echo_likeness", db(m.echo_likeness)},
+                    {"leakage_db", db(m.leakage_db)},
+                    {"suppressor_gain_db", db(m.suppressor_gain_db)}};
   }
   if (engine.chain() != engine::Chain::kEcho) {
     json["direction"] = {{"azimuth_deg", db(m.azimuth_deg)},

@@ -296,8 +296,11 @@ void KalmanBank::advance_echo(RealFft& fft, int samples) {
           w[k] = work[2 * k];
           w[row_ + k] = work[2 * k + 1];
         }
-        const int from = std::min(q + blocks, partitions_ - 1);
-        if (from != q) std::copy_n(weights(m, first + from) + 2 * row_, row_, w + 2 * row_);
+        // What is uncertain of the response moves along, and what was uncertain here stays so: a
+        // filter that has just begun expects more of its start than of its end.
+        const float* moved = weights(m, first + std::min(q + blocks, partitions_ - 1)) + 2 * row_;
+        float* p = w + 2 * row_;
+        for (int k = 0; k < row_; ++k) p[k] = std::max(p[k], moved[k]);
       }
     }
   }

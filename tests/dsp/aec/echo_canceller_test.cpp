@@ -179,6 +179,31 @@ TEST_P(EchoCancellerAt, many_microphones_with_different_gains) {
   for (int c = 0; c < kMics; ++c) EXPECT_GT(metrics.erle_db[static_cast<std::size_t>(c)], 12) << c;
 }
 
+TEST_P(EchoCancellerAt, a_later_reference_finds_the_filter_moved_along) {
+  const Signal far = white(at(5), 0.1, 1);
+  Signal mic = convolve(far, room_response(rate(), 0.15, 60, -3, 2, 0.22));
+  add(mic, white(mic.size(), 0.0002, 3));
+  auto aec = EchoCanceller::create(config_of(rate())).value();
+  const int shift = aec->max_shift() - 7;
+  EXPECT_GE(shift, rate() / 100);
+  const std::size_t turn = at(3);
+  const auto part = [](const Signal& x, std::size_t from, std::size_t to) {
+    return Signal(x.begin() + static_cast<std::ptrdiff_t>(from),
+                  x.begin() + static_cast<std::ptrdiff_t>(to));
+  };
+  const Signal before = cancel(*aec, part(mic, 0, turn), part(far, 0, turn), hop());
+  const double reached = db(power(mic, at(2.5), turn) / power(before, at(2.5), turn));
+  EXPECT_GT(reached, 30);
+  aec->set_params({true, false});  // frozen: nothing is learned anew
+  aec->delay_reference(shift);
+  const auto later = static_cast<std::size_t>(shift);
+  const Signal after =
+      cancel(*aec, part(mic, turn, far.size()), part(far, turn - later, far.size() - later), hop());
+  const Signal rest = part(mic, turn, far.size());
+  EXPECT_GT(db(power(rest, 0, at(0.5)) / power(after, 0, at(0.5))), reached - 6);
+  EXPECT_GT(db(power(rest, at(0.5)) / power(after, at(0.5))), reached - 3);
+}
+
 TEST(EchoCanceller, two_references) {
   constexpr int kRate = 16000;
   constexpr int kHop = 160;
