@@ -39,6 +39,21 @@ std::string padded(const std::string& text, std::size_t width, bool left) {
   return left ? text + space : space + text;
 }
 
+// Scenarios as the recordings name them.
+std::vector<std::string> in_order(const json& results) {
+  std::vector<std::string> names;
+  for (const json& item : results["items"]) {
+    const auto& name = item.at("scenario").get_ref<const std::string&>();
+    if (results["summary"].contains(name) && std::ranges::find(names, name) == names.end())
+      names.push_back(name);
+  }
+  return names;
+}
+
+bool holds_any(const json& summary, const std::vector<std::string>& metrics) {
+  return std::ranges::any_of(metrics, [&](const auto& name) { return summary.contains(name); });
+}
+
 }  // namespace
 
 Result<std::string> show_results(const std::string& place, std::vector<std::string> metrics) {
@@ -71,9 +86,10 @@ Result<std::string> show_results(const std::string& place, std::vector<std::stri
     for (const auto& metric : metrics)
       table += "  " + padded(metric, std::max<std::size_t>(7, metric.size()), false);
     table += "\n";
-    for (const auto& [scenario, systems] : results["summary"].items()) {
+    for (const auto& scenario : in_order(results)) {
+      const json& systems = results["summary"].at(scenario);
       for (const auto& name : results.at("systems").get<std::vector<std::string>>()) {
-        if (!systems.contains(name)) continue;
+        if (!systems.contains(name) || !holds_any(systems[name], metrics)) continue;
         table += padded(scenario, scenario_width, true) + "  " + padded(name, system_width, true);
         for (const auto& metric : metrics) {
           table += "  " + padded(cell(systems[name], metric),

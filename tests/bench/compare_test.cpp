@@ -83,6 +83,7 @@ TEST_F(CompareTest, shows_means_as_a_table) {
       "show.json", {{"erle_ss", mean(30.04)}, {"t20_s", mean(0.5, 1)}, {"aecmos", mean(4.256)}});
   json object = json::parse(text("show.json"));
   object["systems"] = {"conclave"};
+  object["items"] = {{{"scenario", "far end 16k"}}};
   ASSERT_TRUE(write_text(both, object.dump()));
   const auto table = show_results(both, {});
   ASSERT_TRUE(table) << table.error().message;
