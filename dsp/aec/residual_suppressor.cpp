@@ -56,6 +56,9 @@ constexpr float kComfort = 0.25F;
 constexpr float kTrustSeconds = 0.4F;  // of far-end sound before anything is believed
 constexpr float kRestSeconds = 0.3F;   // how fast the room comes back after the far end
 
+// Share of the learned mask in the near-end probability.
+constexpr float kLearnedShare = 0.7F;
+
 }  // namespace
 
 class ResidualSuppressor::Impl {
@@ -125,14 +128,15 @@ class ResidualSuppressor::Impl {
   }
 
   void process(ConstSpectrumView error, ConstSpectrumView echo, ConstSpectrumView far,
-               SpectrumView inout, std::span<float> gain) noexcept {
+               SpectrumView inout, std::span<float> gain, const LearnedEcho& learned) noexcept {
+    assert(learned.gain.empty() || static_cast<int>(learned.gain.size()) == bins_);
     assert(error.frames() == bins_ && echo.frames() == bins_ && far.frames() == bins_);
     assert(inout.frames() == bins_ && static_cast<int>(gain.size()) == bins_);
     measure(error, echo[0], far[0]);
     predict();
-    judge_near();
+    judge_near(learned);
     learn();
-    shape();
+    shape(learned.gain);
     enabled_ += std::clamp((params_.enabled ? 1.0F : 0.0F) - enabled_, -0.2F, 0.2F);
     float before = 0;
     float after = 0;
@@ -240,7 +244,7 @@ class ResidualSuppressor::Impl {
   }
 
   /// How much of the speech band stands above the predicted residual echo.
-  void judge_near() noexcept {
+  void judge_near(const LearnedEcho& learned) noexcept {
     compare_envelopes();
     float excess = 0;
     for (int k = speech_from_; k < speech_to_; ++k) {
@@ -254,8 +258,11 @@ class ResidualSuppressor::Impl {
     // of the far end more often than with both at once.
     if (active_ > 0 && learned_seconds_ < kTrustSeconds) metrics_.echo_likeness = 1;
     // What rises and falls with the prediction is echo of which too little is predicted.
-    const float now = std::clamp((excess - kExcessFrom) / (kExcessTo - kExcessFrom), 0.0F, 1.0F) *
-                      (1 - (active_ > 0 ? metrics_.echo_likeness : 0.0F));
+    float now = std::clamp((excess - kExcessFrom) / (kExcessTo - kExcessFrom), 0.0F, 1.0F) *
+                (1 - (active_ > 0 ? metrics_.echo_likeness : 0.0F));
+    if (!learned.gain.empty() && active_ > 0) {
+      now += kLearnedShare * (learned.near_probability - now);
+    }
     near_ = now > near_ ? 0.3F * near_ + 0.7F * now : std::max(now, 0.85F * near_);
     // Learning waits longer than the gain: between two words of a near talker nothing is learned.
     near_hold_ = std::max(std::clamp(2 * near_ - 0.6F, 0.0F, 1.0F), hold_decay_ * near_hold_);
@@ -292,7 +299,7 @@ class ResidualSuppressor::Impl {
     metrics_.residual_echo_db = 10 * std::log10(residual_sum / (n * n) + kTiny);
   }
 
-  void shape() noexcept {
+  void shape(std::span<const float> learned) noexcept {
     const float floor = std::pow(10.0F, -params_.max_reduction_db / 20);
     const float n = std::max(near_, near_hold_);
     const float over =
@@ -313,6 +320,7 @@ class ResidualSuppressor::Impl {
       const float near_power = std::max(0.0F, e - over * residual_[0][i] - hush * noise_[0][i]);
       wish[k] = near_power / e;
     }
+    if (!learned.empty() && far_weight_ > 0) listen(learned, wish);
     for (int k = 0; k < bins_; ++k) {
       const auto i = static_cast<std::size_t>(k);
       const float left = wish[std::max(0, k - 1)];
@@ -320,6 +328,15 @@ class ResidualSuppressor::Impl {
       const float g = std::max(floor, 0.25F * left + 0.5F * wish[k] + 0.25F * right);
       const float past = gain_[0][i];
       gain_[0][i] = g < past ? 0.3F * past + 0.7F * g : 0.5F * past + 0.5F * g;
+    }
+  }
+
+  /// The learned gain knows what near speech looks like, the rules know this room and loudspeaker:
+  /// each has a word, and the learned one the greater.
+  void listen(std::span<const float> learned, float* wish) const noexcept {
+    for (int k = 0; k < bins_; ++k) {
+      const float together = std::sqrt(wish[k]) * learned[static_cast<std::size_t>(k)];
+      wish[k] += far_weight_ * (together - wish[k]);
     }
   }
 
@@ -385,9 +402,9 @@ void ResidualSuppressor::set_params(const ResidualSuppressorParams& params) noex
 void ResidualSuppressor::reset() noexcept { impl_->reset(); }
 void ResidualSuppressor::path_changed() noexcept { impl_->path_changed(); }
 void ResidualSuppressor::process(ConstSpectrumView error, ConstSpectrumView echo_estimate,
-                                 ConstSpectrumView far, SpectrumView inout,
-                                 std::span<float> gain) noexcept {
-  impl_->process(error, echo_estimate, far, inout, gain);
+                                 ConstSpectrumView far, SpectrumView inout, std::span<float> gain,
+                                 const LearnedEcho& learned) noexcept {
+  impl_->process(error, echo_estimate, far, inout, gain, learned);
 }
 std::span<const float> ResidualSuppressor::comfort_power() const noexcept {
   return impl_->comfort_power();

@@ -30,6 +30,13 @@ struct ResidualSuppressorMetrics {
   float residual_echo_db = -120;  ///< estimated residual echo before suppression, dBFS
 };
 
+/// What the learned mask (dsp/neural) says about a block.
+struct LearnedEcho {
+  std::span<const float>
+      gain{};                  ///< of each bin, 0..1: takes echo and leaves the rest; empty: none
+  float near_probability = 0;  ///< 0..1
+};
+
 /// Suppresses the echo which the linear canceller leaves, behind the beam.
 ///
 /// The residual echo's power in each bin is the sum of two parts: leakage, a factor on the power of
@@ -57,9 +64,10 @@ class ResidualSuppressor {
   void path_changed() noexcept;
   /// error, echo_estimate, far: 1 x bins. inout: 1 x bins, is multiplied by the gain (may be
   /// `error` itself). gain: bins values 0..1, for comfort noise and metering. The gain never
-  /// contains NaN, whatever comes in.
+  /// contains NaN, whatever comes in. learned: what the learned mask says about this block; it
+  /// counts while the far end sounds and a moment after, and not at all otherwise.
   void process(ConstSpectrumView error, ConstSpectrumView echo_estimate, ConstSpectrumView far,
-               SpectrumView inout, std::span<float> gain) noexcept;
+               SpectrumView inout, std::span<float> gain, const LearnedEcho& learned = {}) noexcept;
   /// Power of the comfort noise that belongs where the gain took the room's noise away, bins
   /// values: minimum statistics of the error, learned while the far end talks as well. Nothing
   /// while a near talker is there, whom it would only cover.

@@ -34,6 +34,9 @@ constexpr float kDecayQuantile = 0.10F;  // the room sets how fast a voice can f
 constexpr float kDecayStep = 0.04F;
 constexpr float kMaxPosterior = 1000.0F;
 
+constexpr float kRefine = 0.4F;         // power of the estimator's gain beside the learned one
+constexpr float kLeastRefined = 1e-3F;  // of either
+
 /// exp(E1(v) / 2), the factor by which the log-spectral estimator differs from Wiener's, as a table
 /// over the float's exponent and six bits of mantissa: v from 2^-14 to 2^6.
 class LogSpectralTable {
@@ -171,6 +174,7 @@ Result<std::unique_ptr<NoiseSuppressor>> NoiseSuppressor::create(
 
 void NoiseSuppressor::set_params(const NoiseSuppressorParams& params) noexcept {
   state_->params.enabled = params.enabled;
+  state_->params.method = params.method;
   if (std::isfinite(params.max_reduction_db)) {
     state_->params.max_reduction_db = std::clamp(params.max_reduction_db, 0.0F, 40.0F);
   }
@@ -190,8 +194,10 @@ void NoiseSuppressor::reset() noexcept {
   s.metrics = {};
 }
 
-void NoiseSuppressor::process(SpectrumView inout, std::span<float> gain, bool adapt) noexcept {
+void NoiseSuppressor::process(SpectrumView inout, std::span<float> gain, bool adapt,
+                              std::span<const float> learned) noexcept {
   State& s = *state_;
+  assert(learned.empty() || static_cast<int>(learned.size()) == s.bins);
   assert(inout.frames() == s.bins && static_cast<int>(gain.size()) == s.bins);
   const auto y = inout[0];
   Row power = s.row(kPower);
@@ -249,7 +255,16 @@ void NoiseSuppressor::process(SpectrumView inout, std::span<float> gain, bool ad
     g[k] = std::max(lsa, 1e-4F);
   }
   // Geometric weighting (Cohen 2002): log gain = p log G + (1 - p) log floor.
-  g = (presence * g.log() + (1 - presence) * std::log(floor)).exp().max(floor);
+  const bool taught = !learned.empty() && s.params.method == NoiseMethod::kLearned;
+  g = presence * g.log() + (1 - presence) * std::log(taught ? kLeastRefined : floor);
+  if (taught) {
+    // The learned gain knows speech from noise but hears in bands; the estimator sees the gaps
+    // between a voice's harmonics. Together, as a product of powers.
+    const Eigen::Map<const Eigen::ArrayXf> taught_gain(learned.data(), s.bins);
+    g = kRefine * g + taught_gain.max(kLeastRefined).log();
+  }
+  g = g.exp();
+  g = g.max(floor);
 
   float left = 0;
   for (int k = 0; k < s.bins; ++k) {

@@ -15,9 +15,15 @@ struct NoiseSuppressorConfig {
   int hop = 480;
 };
 
+enum class NoiseMethod {
+  kClassical,  ///< the statistical estimator alone
+  kLearned,  ///< the learned gain where one is given, refined by the estimator; otherwise as above
+};
+
 struct NoiseSuppressorParams {
-  bool enabled = true;           ///< off: gains ramp to 1, the noise is still tracked
-  float max_reduction_db = 24;   ///< 0..40, deepest attenuation of pure noise
+  bool enabled = true;          ///< off: gains ramp to 1, the noise is still tracked
+  float max_reduction_db = 24;  ///< 0..40, deepest attenuation of pure noise
+  NoiseMethod method = NoiseMethod::kLearned;
   float dereverberation = 0.5F;  ///< 0..2, share of the room's late tail that is taken off; 0: none
 };
 
@@ -50,7 +56,9 @@ class NoiseSuppressor {
   /// `inout` 1 x bins; `gain` bins, what each bin was multiplied by (for shadow components).
   /// `adapt` false (echo or its residual may be in the frame): the noise estimate holds.
   /// A NaN or Inf frame comes out silent and leaves no trace.
-  void process(SpectrumView inout, std::span<float> gain, bool adapt = true) noexcept;
+  /// `learned`: gain of each bin by the learned mask (LearnedMask::near_gain()), or empty.
+  void process(SpectrumView inout, std::span<float> gain, bool adapt = true,
+               std::span<const float> learned = {}) noexcept;
   /// Noise power per bin, |X|^2 units of the spectra given. Valid until the next process().
   std::span<const float> noise_power() const noexcept;
   const NoiseSuppressorMetrics& metrics() const noexcept;

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <random>
 #include <vector>
 
 #include "base/realtime.h"
@@ -161,6 +162,39 @@ TEST(ResidualSuppressor, refuses_nonsense) {
   EXPECT_FALSE(ResidualSuppressor::create({0, 480, 513}).ok());
   EXPECT_FALSE(ResidualSuppressor::create({48000, 480, 1}).ok());
   EXPECT_FALSE(ResidualSuppressor::create({48000, 0, 513}).ok());
+}
+
+/// Frames of noise at the microphone, with or without a far end; the gain of the last one.
+std::vector<float> gains_of_noise(bool far_end, const LearnedEcho& learned) {
+  auto suppressor = ResidualSuppressor::create({16000, 160, 257}).value();
+  SpectrumBuffer error(1, 257), echo(1, 257), far(1, 257), inout(1, 257);
+  std::vector<float> gain(257);
+  std::mt19937 random(2);
+  std::normal_distribution<float> normal(0, 1);
+  for (int t = 0; t < 100; ++t) {
+    for (std::size_t k = 0; k < gain.size(); ++k) {
+      error[0][k] = inout[0][k] = {normal(random), normal(random)};
+      if (far_end) far[0][k] = echo[0][k] = {normal(random), normal(random)};
+    }
+    realtime::Scope scope;
+    suppressor->process(error, echo, far, inout, gain, learned);
+  }
+  return gain;
+}
+
+TEST(ResidualSuppressor, listens_to_the_learned_mask_only_while_the_far_end_sounds) {
+  const std::vector<float> shut(257, 0.0F);
+  const std::vector<float> open(257, 1.0F);
+  EXPECT_EQ(gains_of_noise(false, {shut, 0.0F}), gains_of_noise(false, {}));
+  EXPECT_EQ(gains_of_noise(false, {shut, 1.0F}), gains_of_noise(false, {}));
+  const auto mean = [](const std::vector<float>& g) {
+    double sum = 0;
+    for (const float v : g) sum += static_cast<double>(v);
+    return sum / static_cast<double>(g.size());
+  };
+  EXPECT_LT(mean(gains_of_noise(true, {shut, 1.0F})), 0.01);
+  EXPECT_GT(mean(gains_of_noise(true, {open, 1.0F})),
+            mean(gains_of_noise(true, {shut, 1.0F})) + 0.03);
 }
 
 }  // namespace
