@@ -17,6 +17,7 @@
 #include "dsp/level/agc.h"
 #include "dsp/level/level_meter.h"
 #include "dsp/level/limiter.h"
+#include "dsp/neural/mask_net.h"
 
 namespace conclave::dsp {
 namespace {
@@ -131,6 +132,30 @@ void bm_noise_suppressor(benchmark::State& state) {
   for (auto _ : state) suppressor->process(spectra.next(), gain);
 }
 BENCHMARK(bm_noise_suppressor)->Arg(48000)->Arg(16000)->Unit(benchmark::kMicrosecond);
+
+/// The network alone: 195 000 weights.
+void bm_mask_net(benchmark::State& state) {
+  realtime::flush_denormals();
+  auto net = MaskNet::create().value();
+  std::vector<float> features(MaskFeatures::kCount);
+  for (std::size_t i = 0; i < features.size(); ++i)
+    features[i] = std::sin(0.1F * static_cast<float>(i));
+  for (auto _ : state) benchmark::DoNotOptimize(net->process(features));
+}
+BENCHMARK(bm_mask_net)->Unit(benchmark::kMicrosecond);
+
+/// Features, network and gains of the bins.
+void bm_learned_mask(benchmark::State& state) {
+  realtime::flush_denormals();
+  const int rate = static_cast<int>(state.range(0));
+  auto mask = LearnedMask::create(rate, rate / 100).value();
+  Spectra spectra(3, fft_size(rate) / 2 + 1);
+  for (auto _ : state) {
+    const auto x = spectra.peek();
+    mask->process(x[0], x[1], x[2]);
+  }
+}
+BENCHMARK(bm_learned_mask)->Arg(48000)->Arg(16000)->Unit(benchmark::kMicrosecond);
 
 void bm_comfort_noise(benchmark::State& state) {
   auto comfort = ComfortNoise::create({}).value();
