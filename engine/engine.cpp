@@ -158,19 +158,34 @@ void Engine::look(std::span<const bool> satellites_synced) noexcept {
 }
 
 void Engine::suppress() noexcept {
+  // The echo chain has no noise suppression, and needs no estimate of noise beyond the
+  // suppressor's.
+  const bool with_noise = config_.chain != Chain::kEcho;
+  const bool learned_echo = has_echo_control() && params_.learned_echo_mask;
+  const bool learned_noise = with_noise && params_.learned_noise_mask;
+  // One step of the network serves both.
+  if (learned_echo || learned_noise) {
+    const bool far = has_echo_control();
+    const std::span<const std::complex<float>> nothing;
+    mask_->process(beam_[0], far ? beam_echo_[0] : nothing, far ? far_spectrum_[0] : nothing);
+  }
   if (has_echo_control()) {
     const float heard = power_of_sum(beam_[0], beam_echo_[0]);
-    residual_->process(beam_, beam_echo_, far_spectrum_, beam_, residual_gain_[0]);
+    dsp::LearnedEcho advice;
+    if (learned_echo) {
+      advice = {.gain = mask_->echo_gain(), .near_probability = mask_->near_probability()};
+    }
+    residual_->process(beam_, beam_echo_, far_spectrum_, beam_, residual_gain_[0], advice);
     if (params_.comfort_noise && params_.residual_suppression) {
       comfort_->process(beam_, residual_gain_[0], residual_->comfort_power());
     }
     limit_to(heard, beam_[0], residual_gain_[0]);
   }
   taps_.write(TapPoint::kPostRs, beam_.view());
-  // The echo chain has no noise suppression, and needs no estimate of noise beyond the
-  // suppressor's.
-  const bool with_noise = config_.chain != Chain::kEcho;
-  if (with_noise) noise_->process(beam_, noise_gain_[0], !far_active_);
+  if (with_noise) {
+    noise_->process(beam_, noise_gain_[0], !far_active_,
+                    learned_noise ? noise_advice() : std::span<const float>());
+  }
   taps_.write(TapPoint::kPostNs, beam_.view());
   const auto total = total_gain_[0];
   for (std::size_t k = 0; k < total.size(); ++k) {
@@ -181,6 +196,18 @@ void Engine::suppress() noexcept {
   if (far_active_ || !with_noise) {
     near_activity_ = std::min(near_activity_, residual_->metrics().near_probability);
   }
+}
+
+/// The learned gain leaves near speech alone; what the residual suppressor took already does not
+/// count twice.
+std::span<const float> Engine::noise_advice() noexcept {
+  const auto near = mask_->near_gain();
+  if (!has_echo_control()) return near;
+  const auto left = noise_advice_[0];
+  for (std::size_t k = 0; k < left.size(); ++k) {
+    left[k] = near[k] >= residual_gain_[0][k] ? 1.0F : near[k] / residual_gain_[0][k];
+  }
+  return left;
 }
 
 void Engine::level(FrameView send) noexcept {
@@ -311,7 +338,7 @@ void Engine::set_params(const EngineParams& p) noexcept {
   }
   const bool suppress_noise = p.noise_suppression && config_.chain != Chain::kEcho;
   noise_->set_params({.enabled = suppress_noise,
-                      .max_reduction_db = clamped(p.noise_reduction_db, 0.0F, 40.0F, 15.0F)});
+                      .max_reduction_db = clamped(p.noise_reduction_db, 0.0F, 40.0F, 25.0F)});
   if (has_beams()) {
     const float azimuth = clamped(p.fixed_azimuth_deg, -360.0F, 720.0F, 0.0F);
     finder_->set_params(
@@ -347,6 +374,7 @@ void Engine::reset() noexcept {
     satellite_heard_near_.fill(false);
     steady_blocks_ = 0;
   }
+  mask_->reset();
   error_analysis_->reset();
   synthesis_->reset();
   noise_->reset();
@@ -367,6 +395,7 @@ Engine::Decisions Engine::decisions() const noexcept {
           .level_out = level_out_[0],
           .level_delay = limiter_ != nullptr ? limiter_->latency_frames() : 0,
           .echo_removed = echo_.view(),
+          .reference = reference_.view(),
           .beams = beams_.get(),
           .mixer = sats_ > 0 ? mixer_.get() : nullptr};
 }
@@ -435,6 +464,8 @@ Status Engine::build() {
                     {.sample_rate = rate, .fft_size = fft_size, .hop = hop_, .satellites = sats_}));
     CONCLAVE_TRY(clocks_, ClockObserver::create(rate, hop_, sats_));
   }
+  CONCLAVE_TRY(mask_, dsp::LearnedMask::create(rate, hop_));
+  noise_advice_ = FrameBuffer(1, bins_);
   CONCLAVE_TRY(noise_, dsp::NoiseSuppressor::create(
                            {.sample_rate = rate, .fft_size = fft_size, .hop = hop_}));
   if (!config_.raw_gain && config_.chain != Chain::kEcho) {

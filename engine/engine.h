@@ -21,6 +21,7 @@
 #include "dsp/level/agc.h"
 #include "dsp/level/level_meter.h"
 #include "dsp/level/limiter.h"
+#include "dsp/neural/mask_net.h"
 #include "dsp/transform/stft.h"
 #include "engine/clock_observer.h"
 #include "engine/engine_meters.h"
@@ -106,6 +107,7 @@ class Engine {
     std::span<const float> level_out;
     int level_delay;              ///< samples that level_out comes after level_in
     ConstFrameView echo_removed;  ///< the canceller's estimate, microphones x hop
+    ConstFrameView reference;     ///< what the canceller worked with: aligned, 1 x hop
     const dsp::BeamBank* beams;   ///< null in a chain without beams
     const dsp::SatelliteMixer* mixer;
   };
@@ -122,6 +124,7 @@ class Engine {
   void cancel_echo(ConstFrameView capture, ConstFrameView reference) noexcept;
   void look(std::span<const bool> satellites_synced) noexcept;
   void suppress() noexcept;
+  std::span<const float> noise_advice() noexcept;
   void level(FrameView send) noexcept;
   void measure(ConstFrameView capture, ConstFrameView playback, ConstFrameView send) noexcept;
   void measure_satellites(ConstFrameView capture) noexcept;
@@ -158,6 +161,7 @@ class Engine {
   SpectrumBuffer beam_;           // 1 x bins
   SpectrumBuffer beam_echo_;      // 1 x bins
   FrameBuffer residual_gain_;     // 1 x bins
+  FrameBuffer noise_advice_;      // 1 x bins
   FrameBuffer noise_gain_;        // 1 x bins
   FrameBuffer total_gain_;        // 1 x bins
 
@@ -168,6 +172,7 @@ class Engine {
   std::array<bool, kMaxSatellites> sats_usable_{};
 
   // Enhancement and level.
+  std::unique_ptr<dsp::LearnedMask> mask_;
   std::unique_ptr<dsp::NoiseSuppressor> noise_;
   std::unique_ptr<dsp::ComfortNoise> comfort_;
   std::unique_ptr<dsp::Agc> agc_;

@@ -12,7 +12,9 @@ struct EngineParams {
   bool echo_cancellation = true;  ///< linear canceller; its filter keeps adapting while off
   bool residual_suppression = true;
   bool noise_suppression = true;
-  float noise_reduction_db = 15.0F;  ///< most that noise is lowered, 0..40 dB
+  float noise_reduction_db = 25.0F;  ///< most that noise is lowered, 0..40 dB
+  bool learned_echo_mask = false;    ///< the learned mask helps against residual echo
+  bool learned_noise_mask = true;    ///< and against noise; false: statistics alone
   bool comfort_noise = true;
   bool agc = true;
   float agc_target_dbfs = -23.0F;  ///< level of speech that the AGC aims at, -40..-10 dBFS
