@@ -81,6 +81,10 @@ void add_process_command(CLI::App& app, int& exit_code) {
       ->type_name("full|echo|array")
       ->default_str("full");
   cmd->add_flag("--raw-gain", options->raw_gain, "No AGC and no limiter");
+  cmd->add_option("--learned-mask", options->learned,
+                  "What the learned mask helps with (default: as the phone has it)")
+      ->check(CLI::IsMember({"none", "echo", "noise", "both"}))
+      ->type_name("none|echo|noise|both");
   cmd->add_option("--tracks", options->tracks, "Writes talkers' directions every 10 ms")
       ->type_name("T.csv");
   cmd->add_option("--sync", options->sync, "Writes the satellites' clocks")->type_name("S.csv");

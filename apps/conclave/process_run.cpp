@@ -159,6 +159,11 @@ Status run_process(const ProcessOptions& options) {
   config.reference = engine::Reference::kFarEnd;
   config.satellite_clock = engine::SatelliteClock::kRecording;
   config.raw_gain = options.raw_gain;
+  if (!options.learned.empty()) {
+    const bool both = options.learned == "both";
+    config.params.learned_echo_mask = both || options.learned == "echo";
+    config.params.learned_noise_mask = both || options.learned == "noise";
+  }
   config.taps = options.taps;
   CONCLAVE_TRY(auto engine, engine::Engine::create(config));
 

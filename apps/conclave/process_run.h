@@ -25,6 +25,8 @@ struct ProcessOptions {
   std::string out;
   engine::Chain chain = engine::Chain::kFull;
   bool raw_gain = false;
+  std::string
+      learned{};  ///< what the learned mask helps with: echo, noise, both, none; else as set
   std::string tracks;
   std::string sync;
   std::string beams;
