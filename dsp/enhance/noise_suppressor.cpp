@@ -34,7 +34,10 @@ constexpr float kDecayQuantile = 0.10F;  // the room sets how fast a voice can f
 constexpr float kDecayStep = 0.04F;
 constexpr float kMaxPosterior = 1000.0F;
 
-constexpr float kRefine = 0.4F;         // power of the estimator's gain beside the learned one
+// Powers of the two gains in their product: more than a whole of both together, as each alone
+// leaves a little of what the other takes.
+constexpr float kEstimatorPower = 0.6F;
+constexpr float kLearnedPower = 0.6F;
 constexpr float kLeastRefined = 1e-3F;  // of either
 
 /// exp(E1(v) / 2), the factor by which the log-spectral estimator differs from Wiener's, as a table
@@ -261,7 +264,7 @@ void NoiseSuppressor::process(SpectrumView inout, std::span<float> gain, bool ad
     // The learned gain knows speech from noise but hears in bands; the estimator sees the gaps
     // between a voice's harmonics. Together, as a product of powers.
     const Eigen::Map<const Eigen::ArrayXf> taught_gain(learned.data(), s.bins);
-    g = kRefine * g + taught_gain.max(kLeastRefined).log();
+    g = kEstimatorPower * g + kLearnedPower * taught_gain.max(kLeastRefined).log();
   }
   g = g.exp();
   g = g.max(floor);
