@@ -10,7 +10,6 @@
 namespace conclave::engine {
 namespace {
 
-constexpr float kTailMs = 200.0F;
 // The far end's echo rings on after its speech: that long nothing learns noise or direction.
 constexpr int kFarHangoverBlocks = 20;
 constexpr float kNearProbable = 0.5F;
@@ -434,11 +433,12 @@ Status Engine::build() {
   std::ranges::fill(residual_gain_[0], 1.0F);
 
   if (has_echo_control()) {
-    CONCLAVE_TRY(
-        canceller_,
-        dsp::EchoCanceller::create(
-            {.sample_rate = rate, .microphones = lines_, .hop = hop_, .tail_ms = kTailMs}));
-    CONCLAVE_TRY(aligner_, ReferenceAligner::create(rate, hop_, kTailMs, canceller_->max_shift()));
+    CONCLAVE_TRY(canceller_, dsp::EchoCanceller::create({.sample_rate = rate,
+                                                         .microphones = lines_,
+                                                         .hop = hop_,
+                                                         .tail_ms = config_.echo_tail_ms}));
+    CONCLAVE_TRY(aligner_, ReferenceAligner::create(rate, hop_, config_.echo_tail_ms,
+                                                    canceller_->max_shift()));
     CONCLAVE_TRY(residual_, dsp::ResidualSuppressor::create(
                                 {.sample_rate = rate, .hop = hop_, .bins = bins_}));
     CONCLAVE_TRY(comfort_, dsp::ComfortNoise::create({.fft_size = fft_size, .hop = hop_}));

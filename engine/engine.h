@@ -58,6 +58,7 @@ struct EngineConfig {
   Chain chain = Chain::kFull;
   Reference reference = Reference::kPlayback;
   SatelliteClock satellite_clock = SatelliteClock::kDevice;
+  float echo_tail_ms = 200;         ///< of the canceller's filter, 20..500
   bool raw_gain = false;            ///< no AGC and no limiter on what is sent
   std::vector<std::string> taps{};  ///< see TapPoint
   int tap_frames = 64;              ///< capacity of a tap's ring
