@@ -79,9 +79,9 @@ Result<std::string> show_results(const std::string& place, std::vector<std::stri
       std::ranges::copy_if(there, std::back_inserter(metrics), std::not_fn(known));
       std::erase_if(metrics, [&](const auto& name) { return !there.contains(name); });
     }
-    for (const auto& metric : metrics) {
-      if (!there.contains(metric)) return Error{place + ": holds no metric \"" + metric + "\""};
-    }
+    const auto missing =
+        std::ranges::find_if(metrics, [&](const auto& name) { return !there.contains(name); });
+    if (missing != metrics.end()) return Error{place + ": holds no metric \"" + *missing + "\""};
     table = padded("scenario", scenario_width, true) + "  " + padded("system", system_width, true);
     for (const auto& metric : metrics)
       table += "  " + padded(metric, std::max<std::size_t>(7, metric.size()), false);

@@ -51,15 +51,15 @@ TEST_F(BenchCli, helps_and_refuses) {
   EXPECT_THAT(bench("run --help").text, HasSubstr("speexdsp"));
   const std::string manifest = items(1);
   const std::string out = " --out " + path("out");
+  const std::string run = "run " + manifest + out;
   EXPECT_EQ(bench("").code, 2);
   EXPECT_EQ(bench("run " + manifest).code, 2);
-  EXPECT_EQ(bench("run " + manifest + out + " --shard 3/2").code, 2);
-  EXPECT_EQ(bench("run " + manifest + out + " --jobs 0").code, 2);
+  EXPECT_EQ(bench(run + " --shard 3/2").code, 2);
+  EXPECT_EQ(bench(run + " --jobs 0").code, 2);
   EXPECT_EQ(bench("compare a b --fail-on x").code, 2);
   for (const std::string& failing :
-       {"run " + path("none.json") + out, "run " + manifest + out + " --systems x",
-        "merge " + path("none") + out, std::string("compare a b"),
-        "import " + path("none") + out}) {
+       {"run " + path("none.json") + out, run + " --systems x", "merge " + path("none") + out,
+        std::string("compare a b"), "import " + path("none") + out}) {
     const auto outcome = bench(failing);
     EXPECT_EQ(outcome.code, 1) << failing;
     EXPECT_EQ(std::count(outcome.text.begin(), outcome.text.end(), '\n'), 1) << outcome.text;

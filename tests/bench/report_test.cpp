@@ -18,7 +18,7 @@ using testing::Not;
 
 class ReportTest : public BenchTest {
  protected:
-  std::string page(ReportOptions report = {}) const {
+  std::string page(const ReportOptions& report = {}) const {
     json items = json::array({add_item("a", 1), add_item("b", 2, 3, 48000)});
     items[0]["scenario"] = "</script><b>";
     const auto outcome = run_bench(options(write_manifest(items), "out"));
@@ -82,7 +82,7 @@ TEST(Picture, a_tone_is_a_line_at_its_place) {
     tone[i] = 0.5F * std::sin(2 * 3.14159265F * 1000 * static_cast<float>(i) / 16000);
   const auto picture = spectrogram(tone, 16000, 50, 80);
   ASSERT_TRUE(picture);
-  const auto column = [&](int row) { return picture->db[static_cast<std::size_t>(row * 50 + 25)]; };
+  const auto column = [&](int row) { return picture->db[static_cast<std::size_t>(row) * 50 + 25]; };
   int loudest = 0;
   for (int r = 0; r < 80; ++r) loudest = column(r) > column(loudest) ? r : loudest;
   EXPECT_NEAR(loudest, 80 * (1 - 1000.0 / 2840.0), 2);  // 1000 of 2840 mel from below

@@ -211,9 +211,9 @@ TEST(Summary, means_intervals_and_what_never_came) {
   const auto one = summarise({3.0});
   EXPECT_EQ(one.mean, 3);
   EXPECT_EQ(one.low, one.high);
-  std::vector<std::optional<double>> values;
+  std::vector<std::optional<double>> values(100);
   room::Random random(1);
-  for (int i = 0; i < 100; ++i) values.emplace_back(random.gaussian());
+  for (auto& value : values) value = random.gaussian();
   const auto many = summarise(values);
   EXPECT_NEAR(many.high - many.low, 2 * 1.96 / 10, 0.08);
   EXPECT_LT(many.low, many.mean);
