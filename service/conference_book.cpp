@@ -72,6 +72,17 @@ bool ConferenceBook::arrived(std::string_view participant) {
   return true;
 }
 
+void ConferenceBook::remove_serial(std::string_view serial) {
+  std::vector<std::string> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, record] : participants_) {
+      if (record.serial == serial) ids.push_back(id);
+    }
+  }
+  for (const auto& id : ids) remove(id);
+}
+
 bool ConferenceBook::remove(std::string_view participant) {
   const std::string id(participant);
   {

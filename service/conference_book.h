@@ -58,6 +58,8 @@ class ConferenceBook {
   /// Its SIP dialog stands. False when it is not known (any more).
   bool arrived(std::string_view participant);
   bool remove(std::string_view participant);
+  /// All of one phone.
+  void remove_serial(std::string_view serial);
   bool set_muted(std::string_view participant, bool muted);
   /// All but chairpersons.
   void set_all_muted(std::string_view conference, bool muted);

@@ -20,6 +20,8 @@
 #include <ctime>
 #include <memory>
 
+#include "service/files.h"
+
 namespace conclave::service {
 namespace {
 
@@ -44,22 +46,6 @@ Error crypto_error(const std::string& what) {
   ERR_clear_error();
   return {what + " failed" + (reason != nullptr ? std::string(": ") + reason : std::string()) +
           "; remove the certificate files of the data folder to have them made anew"};
-}
-
-Status write_file(const std::string& path, const std::string& text, mode_t mode) {
-  const std::string temporary = path + ".new";
-  unlink(temporary.c_str());
-  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-  if (fd < 0) {
-    return Error{"Cannot write " + temporary + ": " + std::strerror(errno) +
-                 "; check the data folder's owner and free space"};
-  }
-  bool ok = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  ok = fsync(fd) == 0 && ok;
-  ok = close(fd) == 0 && ok;
-  ok = ok && rename(temporary.c_str(), path.c_str()) == 0;
-  if (!ok) return Error{"Cannot write " + path + ": " + std::strerror(errno)};
-  return {};
 }
 
 template <typename T, typename Writer>

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <vector>
 
 namespace conclave::service {
@@ -20,6 +21,17 @@ std::array<std::uint8_t, 32> sha256(std::string_view text) {
   return out;
 }
 
+std::string hex(std::span<const std::uint8_t> bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(bytes.size() * 2);
+  for (const auto byte : bytes) {
+    out.push_back(kDigits[byte >> 4]);
+    out.push_back(kDigits[byte & 15]);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string random_hex(std::size_t bytes) {
@@ -29,15 +41,10 @@ std::string random_hex(std::size_t bytes) {
     std::fputs("conclave: the system has no random numbers\n", stderr);
     std::abort();
   }
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(bytes * 2);
-  for (const auto byte : raw) {
-    out.push_back(kDigits[byte >> 4]);
-    out.push_back(kDigits[byte & 15]);
-  }
-  return out;
+  return hex(raw);
 }
+
+std::string sha256_hex(std::string_view text) { return hex(sha256(text)); }
 
 bool same_secret(std::string_view a, std::string_view b) {
   const auto x = sha256(a);

@@ -17,6 +17,8 @@ namespace conclave::service {
 
 /// `bytes` from the system's random generator, as lower-case hexadecimal text.
 std::string random_hex(std::size_t bytes);
+/// Lower-case hexadecimal.
+std::string sha256_hex(std::string_view text);
 /// Compares digests of both, so that the time taken tells neither content nor length.
 bool same_secret(std::string_view a, std::string_view b);
 
