@@ -112,6 +112,14 @@ bool valid_passcode(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+bool valid_pin(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxPin &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-';
+         });
+}
+
 bool valid_email(std::string_view text) {
   if (text.size() > kMaxEmail || !valid_text(text, kMaxEmail)) return false;
   const auto at = text.find('@');
@@ -179,6 +187,10 @@ Result<LoginRequest> parse_login_request(std::string_view text) {
   if (!read_text(object, "display_name", kMaxName, false, out.display_name)) {
     return wrong("display_name");
   }
+  if (!read_text(object, "activation", kMaxToken, false, out.activation) ||
+      (!out.activation.empty() && !valid_token(out.activation))) {
+    return wrong("activation");
+  }
   return out;
 }
 
@@ -190,6 +202,32 @@ Result<LoginResponse> parse_login_response(std::string_view text) {
   }
   if (!read_integer(object, "expires_in", 1, 366 * 86400, out.expires_in_s)) {
     return wrong("expires_in");
+  }
+  return out;
+}
+
+Result<ActivationRequest> parse_activation_request(std::string_view text) {
+  CONCLAVE_TRY(const json object, parse_object(text, kMaxRequestBytes));
+  ActivationRequest out;
+  if (!read_identifier(object, "serial", out.serial)) return wrong("serial");
+  if (!read_text(object, "model", kMaxName, false, out.model)) return wrong("model");
+  if (!read_text(object, "version", kMaxName, false, out.version)) return wrong("version");
+  const auto pin = object.find("pin");
+  if (pin == object.end() || pin->is_null() ||
+      (pin->is_string() && pin->get<std::string>().empty())) {
+    return Error{"", "ACT-400"};
+  }
+  if (!read_text(object, "pin", kMaxPin, true, out.pin) || !valid_pin(out.pin)) {
+    return Error{"", "ACT-401"};
+  }
+  return out;
+}
+
+Result<ActivationResponse> parse_activation_response(std::string_view text) {
+  CONCLAVE_TRY(const json object, parse_object(text, kMaxBodyBytes));
+  ActivationResponse out;
+  if (!read_text(object, "token", kMaxToken, true, out.token) || !valid_token(out.token)) {
+    return wrong("token");
   }
   return out;
 }
@@ -287,14 +325,20 @@ Result<ErrorBody> parse_error(std::string_view text) {
 }
 
 std::string to_json(const LoginRequest& v) {
-  return dump({{"serial", v.serial},
-               {"model", v.model},
-               {"version", v.version},
-               {"display_name", v.display_name}});
+  json out = {{"serial", v.serial},
+              {"model", v.model},
+              {"version", v.version},
+              {"display_name", v.display_name}};
+  if (!v.activation.empty()) out["activation"] = v.activation;
+  return dump(out);
 }
 std::string to_json(const LoginResponse& v) {
   return dump({{"token", v.token}, {"expires_in", v.expires_in_s}});
 }
+std::string to_json(const ActivationRequest& v) {
+  return dump({{"serial", v.serial}, {"pin", v.pin}, {"model", v.model}, {"version", v.version}});
+}
+std::string to_json(const ActivationResponse& v) { return dump({{"token", v.token}}); }
 std::string to_json(const JoinRequest& v) {
   json out = {{"passcode", v.passcode}, {"display_name", v.display_name}};
   if (!v.email.empty()) out["email"] = v.email;
@@ -327,6 +371,7 @@ std::string to_json(const ErrorBody& v) {
 }
 
 std::string login_path() { return "/login"; }
+std::string activation_path() { return "/activation"; }
 std::string join_path() { return "/conferences/join"; }
 std::string roster_path(std::string_view conference) {
   return "/conferences/" + std::string(conference) + "/roster";

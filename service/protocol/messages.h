@@ -27,6 +27,7 @@ inline constexpr std::size_t kMaxPasscode = 32;  ///< digits
 inline constexpr std::size_t kMaxEmail = 254;
 inline constexpr std::size_t kMaxIdentifier = 64;
 inline constexpr std::size_t kMaxToken = 256;
+inline constexpr std::size_t kMaxPin = 32;
 inline constexpr int kMaxWaitSeconds = 30;  ///< of a roster long poll
 
 /// SIP header that ties an INVITE to a participant: "pid;token".
@@ -40,10 +41,21 @@ struct LoginRequest {
   std::string model{};
   std::string version{};
   std::string display_name{};
+  std::string activation{};  ///< token of the activation; empty: never activated
 };
 struct LoginResponse {
   std::string token{};   ///< bearer token for everything else
   int expires_in_s = 0;  ///< > 0
+};
+
+struct ActivationRequest {
+  std::string serial{};  ///< required, identifier
+  std::string pin{};     ///< 1 to kMaxPin bytes
+  std::string model{};
+  std::string version{};
+};
+struct ActivationResponse {
+  std::string token{};  ///< shown at each login from now on, and to deactivate
 };
 
 struct JoinRequest {
@@ -95,6 +107,9 @@ struct ErrorBody {
 
 Result<LoginRequest> parse_login_request(std::string_view json);
 Result<LoginResponse> parse_login_response(std::string_view json);
+/// A missing or empty PIN is ACT-400, one that could never be right ACT-401.
+Result<ActivationRequest> parse_activation_request(std::string_view json);
+Result<ActivationResponse> parse_activation_response(std::string_view json);
 Result<JoinRequest> parse_join_request(std::string_view json);
 Result<JoinResponse> parse_join_response(std::string_view json);
 Result<MuteRequest> parse_mute_request(std::string_view json);
@@ -103,6 +118,8 @@ Result<ErrorBody> parse_error(std::string_view json);
 
 std::string to_json(const LoginRequest& value);
 std::string to_json(const LoginResponse& value);
+std::string to_json(const ActivationRequest& value);
+std::string to_json(const ActivationResponse& value);
 std::string to_json(const JoinRequest& value);
 std::string to_json(const JoinResponse& value);
 std::string to_json(const MuteRequest& value);
@@ -114,6 +131,8 @@ std::string to_json(const ErrorBody& value);
 bool valid_identifier(std::string_view text);
 /// 1 to kMaxPasscode decimal digits.
 bool valid_passcode(std::string_view text);
+/// 1 to kMaxPin bytes of letters, digits and '-'.
+bool valid_pin(std::string_view text);
 /// One '@' with something plausible on both sides: catches typing errors, not more (F118).
 bool valid_email(std::string_view text);
 /// Well-formed UTF-8 without control characters, at most `max_bytes`.
@@ -121,6 +140,7 @@ bool valid_text(std::string_view text, std::size_t max_bytes);
 
 /// Paths behind the service's address (`Dvms.Server.Address`).
 std::string login_path();
+std::string activation_path();
 std::string join_path();
 std::string roster_path(std::string_view conference);
 std::string roster_poll_path(std::string_view conference, std::uint64_t since, int wait_seconds);
