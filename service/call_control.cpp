@@ -38,6 +38,37 @@ HttpAnswer slow_down(int seconds) {
 }
 HttpAnswer wrong_method() { return failure(405, "JOIN-984", "Unexpected error (Error code: 984)"); }
 
+/// No message: the phone has its own, in its language and with its provider's name.
+HttpAnswer activation_failure(const std::string& id) {
+  const auto kinds = FaultDesk::kinds();
+  const auto kind =
+      std::find_if(kinds.begin(), kinds.end(), [&id](const FaultKind& k) { return k.id == id; });
+  return failure(kind == kinds.end() ? 500 : kind->status, id, "");
+}
+
+/// Why the phone may not come in; empty: it may.
+std::optional<HttpAnswer> refusal(PhoneBook::Admission admission) {
+  switch (admission) {
+    case PhoneBook::Admission::kYes:
+      return std::nullopt;
+    case PhoneBook::Admission::kUnknown:
+      return failure(403, "JOIN-977", "The phone is not known to the system (Error code: 977)");
+    case PhoneBook::Admission::kInactive:
+      return failure(403, "JOIN-978", "The phone is not active in the system (Error code: 978)");
+    case PhoneBook::Admission::kDeactivated:
+      return failure(403, "ACT-DISABLED", "Phone is disabled by the service provider");
+    case PhoneBook::Admission::kWrongToken:
+      break;
+  }
+  return no_token();
+}
+
+/// The serial number in a body that may be anything; for faults on order alone.
+std::string serial_of(const std::string& body) {
+  const auto login = protocol::parse_login_request(body);
+  return login ? login->serial : std::string();
+}
+
 std::vector<std::string_view> split(std::string_view path) {
   std::vector<std::string_view> parts;
   while (!path.empty()) {
@@ -84,15 +115,20 @@ bool same_email(std::string_view a, std::string_view b) {
 }  // namespace
 
 CallControl::CallControl(const CallControlConfig& config, const Clock& clock,
-                         const Directory& directory, ConferenceBook& book)
+                         const Directory& directory, ConferenceBook& book, PhoneBook& phones,
+                         FaultDesk& faults)
     : config_(config),
       clock_(clock),
       directory_(directory),
       book_(book),
+      phones_(phones),
+      faults_(faults),
       tokens_(clock, config.token_lifetime_s),
       wrong_by_phone_(clock, config.wrong_passcodes_of_phone, kFailureWindowS),
       wrong_by_address_(clock, config.wrong_passcodes_of_address, kFailureWindowS),
-      logins_(clock, config.logins_of_address, kFailureWindowS) {}
+      logins_(clock, config.logins_of_address, kFailureWindowS),
+      wrong_pins_of_phone_(clock, config.wrong_pins_of_phone, kFailureWindowS),
+      wrong_pins_of_address_(clock, config.wrong_pins_of_address, kFailureWindowS) {}
 
 void CallControl::set_sip(const std::string& host, int port) {
   sip_host_ = host;
@@ -118,13 +154,28 @@ HttpAnswer CallControl::handle(const HttpRequest& request) {
   }
   const auto parts = split(path.substr(base.size() + 1));
   if (parts.size() == 1 && parts[0] == "login") {
-    return request.method == HttpMethod::kPost ? login(request) : wrong_method();
+    if (request.method != HttpMethod::kPost) return wrong_method();
+    if (auto ordered = faults_.take(FaultStage::kLogin, serial_of(request.body))) return *ordered;
+    return login(request);
+  }
+  if (parts.size() == 1 && parts[0] == "activation") {
+    if (request.method == HttpMethod::kDelete) return deactivate(request);
+    if (request.method != HttpMethod::kPost) return wrong_method();
+    if (auto ordered = faults_.take(FaultStage::kActivation, serial_of(request.body))) {
+      return *ordered;
+    }
+    return activate(request);
   }
   const auto session = tokens_.find(request.bearer);
   if (!session) return no_token();
   if (parts.size() < 2 || parts[0] != "conferences") return no_conference();
   if (parts.size() == 2 && parts[1] == "join") {
-    return request.method == HttpMethod::kPost ? join(request, *session) : wrong_method();
+    if (request.method != HttpMethod::kPost) return wrong_method();
+    if (auto ordered = faults_.take(FaultStage::kJoin, session->serial)) return *ordered;
+    return join(request, *session);
+  }
+  if (request.method != HttpMethod::kGet) {
+    if (auto ordered = faults_.take(FaultStage::kCallControl, session->serial)) return *ordered;
   }
   // Nobody learns of a conference he is not in, not even that it exists.
   const auto conference = parts[1];
@@ -147,19 +198,46 @@ HttpAnswer CallControl::handle(const HttpRequest& request) {
   return no_conference();
 }
 
-std::optional<HttpAnswer> CallControl::phone_refused(const std::string& serial) const {
-  const auto it = directory_.phones.find(serial);
-  if (it == directory_.phones.end()) {
-    if (directory_.open) return std::nullopt;
-    return failure(403, "JOIN-977", "The phone is not known to the system (Error code: 977)");
+HttpAnswer CallControl::activate(const HttpRequest& request) {
+  const auto wanted = protocol::parse_activation_request(request.body);
+  if (!wanted) return bad_request(wanted.error());
+  const std::string& serial = wanted->serial;
+  const int wait = std::max(wrong_pins_of_phone_.blocked_for_s(serial),
+                            wrong_pins_of_address_.blocked_for_s(request.peer));
+  if (wait > 0) {
+    log::warning(kLog, "activation held back after wrong PINs",
+                 {{"serial", serial}, {"peer", request.peer}, {"wait_s", wait}});
+    return slow_down(wait);
   }
-  if (it->second == PhoneState::kInactive) {
-    return failure(403, "JOIN-978", "The phone is not active in the system (Error code: 978)");
+  const auto token = phones_.activate(serial, wanted->pin, request.certificate);
+  if (!token) {
+    const std::string& id = token.error().id;
+    // All of these tell a guesser something.
+    if (id != "ACT-500") {
+      wrong_pins_of_phone_.failed(serial);
+      wrong_pins_of_address_.failed(request.peer);
+    }
+    log::warning(kLog, "activation refused",
+                 {{"serial", serial}, {"id", id}, {"peer", request.peer}});
+    return activation_failure(id);
   }
-  if (it->second == PhoneState::kDeactivated) {
-    return failure(403, "ACT-DISABLED", "Phone is disabled by the service provider");
-  }
-  return std::nullopt;
+  shut_out(serial);  // who held the token of the activation before
+  log::info(kLog, "activated", {{"serial", serial}, {"peer", request.peer}});
+  return {200, to_json(protocol::ActivationResponse{*token})};
+}
+
+HttpAnswer CallControl::deactivate(const HttpRequest& request) {
+  const auto serial = phones_.deactivate(request.bearer);
+  if (!serial) return activation_failure("ACT-500");
+  if (serial->empty()) return no_token();
+  shut_out(*serial);
+  log::info(kLog, "deactivated by the phone", {{"serial", *serial}});
+  return {204, ""};
+}
+
+void CallControl::shut_out(const std::string& serial) {
+  tokens_.revoke_serial(serial);
+  book_.remove_serial(serial);
 }
 
 HttpAnswer CallControl::login(const HttpRequest& request) {
@@ -167,7 +245,7 @@ HttpAnswer CallControl::login(const HttpRequest& request) {
   logins_.failed(request.peer);  // every login counts: each costs memory
   const auto wanted = protocol::parse_login_request(request.body);
   if (!wanted) return bad_request(wanted.error());
-  if (auto refused = phone_refused(wanted->serial)) {
+  if (auto refused = refusal(phones_.admits(wanted->serial, wanted->activation))) {
     log::warning(kLog, "login refused", {{"serial", wanted->serial}, {"peer", request.peer}});
     return *refused;
   }
@@ -180,7 +258,7 @@ HttpAnswer CallControl::login(const HttpRequest& request) {
 }
 
 HttpAnswer CallControl::join(const HttpRequest& request, const Session& session) {
-  if (auto refused = phone_refused(session.serial)) return *refused;
+  if (auto refused = refusal(phones_.admits(session.serial))) return *refused;
   const int wait = std::max(wrong_by_phone_.blocked_for_s(session.serial),
                             wrong_by_address_.blocked_for_s(request.peer));
   if (wait > 0) {

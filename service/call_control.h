@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "service/conference_book.h"
 #include "service/directory.h"
+#include "service/fault_desk.h"
 #include "service/https_server.h"
+#include "service/phone_book.h"
 #include "service/secrets.h"
 
 namespace conclave::service {
@@ -19,6 +21,8 @@ struct CallControlConfig {
   int wrong_passcodes_of_phone = 5;     ///< within a minute, then 429
   int wrong_passcodes_of_address = 20;  ///< likewise: serial numbers are easily made up
   int logins_of_address = 120;          ///< a minute
+  int wrong_pins_of_phone = 5;          ///< within a minute, then 429
+  int wrong_pins_of_address = 20;
 };
 
 /// Call control: what each request means. No sockets, no threads: requests in, answers out, so that
@@ -26,11 +30,13 @@ struct CallControlConfig {
 class CallControl {
  public:
   CallControl(const CallControlConfig& config, const Clock& clock, const Directory& directory,
-              ConferenceBook& book);
+              ConferenceBook& book, PhoneBook& phones, FaultDesk& faults);
 
   /// Where the SIP focus listens, for the answers to join requests. Before the first request.
   void set_sip(const std::string& host, int port);
   HttpAnswer handle(const HttpRequest& request);
+  /// The phone is not active any more: its tokens are worth nothing, its participants are gone.
+  void shut_out(const std::string& serial);
 
   /// For the SIP focus: the participant whom the value of X-Conclave-Participant proves to be, or
   /// empty.
@@ -38,6 +44,8 @@ class CallControl {
 
  private:
   HttpAnswer login(const HttpRequest& request);
+  HttpAnswer activate(const HttpRequest& request);
+  HttpAnswer deactivate(const HttpRequest& request);
   HttpAnswer join(const HttpRequest& request, const Session& session);
   HttpAnswer roster(const HttpRequest& request, std::string_view conference);
   HttpAnswer mute(const HttpRequest& request, const Session& session, std::string_view conference,
@@ -49,16 +57,19 @@ class CallControl {
   /// The caller's own participant in that conference.
   std::optional<ConferenceBook::Participant> own(const Session& session,
                                                  std::string_view conference) const;
-  std::optional<HttpAnswer> phone_refused(const std::string& serial) const;
 
   const CallControlConfig config_;
   const Clock& clock_;
   const Directory& directory_;
   ConferenceBook& book_;
+  PhoneBook& phones_;
+  FaultDesk& faults_;
   TokenStore tokens_;
   FailureLimiter wrong_by_phone_;
   FailureLimiter wrong_by_address_;
   FailureLimiter logins_;
+  FailureLimiter wrong_pins_of_phone_;
+  FailureLimiter wrong_pins_of_address_;
   std::string sip_host_;
   int sip_port_ = 0;
 };

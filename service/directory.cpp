@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -78,6 +79,54 @@ Result<ConferenceEntry> parse_conference(const json& value, std::size_t index) {
   return out;
 }
 
+/// Seconds since 1970 of the end of that day, UTC; 0 for what is no date.
+std::int64_t end_of_day(const std::string& text) {
+  std::tm day{};
+  const char* end = strptime(text.c_str(), "%Y-%m-%d", &day);
+  if (end == nullptr || *end != '\0' || text.size() != 10) return 0;
+  std::tm same = day;
+  const std::int64_t begin = timegm(&same);
+  // timegm() takes the 31st of February for a day in March.
+  if (begin <= 0 || same.tm_mday != day.tm_mday || same.tm_mon != day.tm_mon) return 0;
+  return begin + 86400;
+}
+
+Result<PhoneEntry> parse_phone(const std::string& serial, const json& value) {
+  const auto wrong = [&serial](const std::string& what) {
+    return Error{"phones[\"" + serial + "\"]: " + what};
+  };
+  if (!protocol::valid_identifier(serial) || !value.is_object()) {
+    return Error{"phones: each needs a serial number and an object"};
+  }
+  PhoneEntry out;
+  const auto pin = value.find("pin");
+  out.pin = text_of(value, "pin");
+  if (pin != value.end() && (out.pin.size() < 4 || !protocol::valid_pin(out.pin))) {
+    return wrong("\"pin\" must be a text of 4 to 32 letters, digits or '-'");
+  }
+  const std::string state = value.contains("state") ? text_of(value, "state")
+                            : out.pin.empty()       ? ""
+                                                    : "inactive";
+  if (state != "active" && state != "inactive" && state != "deactivated") {
+    return wrong("\"state\" must be active, inactive or deactivated; without, give a \"pin\"");
+  }
+  out.state = state == "active"     ? PhoneState::kActive
+              : state == "inactive" ? PhoneState::kInactive
+                                    : PhoneState::kDeactivated;
+  if (value.contains("pin_expires")) {
+    out.pin_expires_s = end_of_day(text_of(value, "pin_expires"));
+    if (out.pin_expires_s == 0) return wrong("\"pin_expires\" must be a day such as 2027-03-31");
+  }
+  if (value.contains("certificate_sha256")) {
+    out.certificate = text_of(value, "certificate_sha256");
+    if (out.certificate.size() != 64 ||
+        out.certificate.find_first_not_of("0123456789abcdef") != std::string::npos) {
+      return wrong("\"certificate_sha256\" must be 64 digits of lower-case hexadecimal");
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::optional<Directory::Match> Directory::find_by_passcode(std::string_view passcode) const {
@@ -122,16 +171,7 @@ Result<Directory> parse_directory(std::string_view text) {
     if (!phones->is_object()) return Error{"\"phones\" must be an object by serial number"};
     out.open = flag_of(root, "open", false);
     for (const auto& [serial, value] : phones->items()) {
-      const std::string state = text_of(value.is_object() ? value : json::object(), "state");
-      if (!protocol::valid_identifier(serial) ||
-          (state != "active" && state != "inactive" && state != "deactivated")) {
-        return Error{
-            "phones: each needs a serial number and a state active, inactive or "
-            "deactivated"};
-      }
-      out.phones[serial] = state == "active"     ? PhoneState::kActive
-                           : state == "inactive" ? PhoneState::kInactive
-                                                 : PhoneState::kDeactivated;
+      CONCLAVE_TRY(out.phones[serial], parse_phone(serial, value));
     }
   }
   return out;

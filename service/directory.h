@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -25,10 +26,19 @@ struct ConferenceEntry {
 
 enum class PhoneState { kActive, kInactive, kDeactivated };
 
+/// A phone as the administrator wrote it down. With a PIN it can activate itself.
+struct PhoneEntry {
+  PhoneState state = PhoneState::kActive;
+  std::string pin{};  ///< empty: none
+  std::int64_t pin_expires_s =
+      0;                      ///< seconds since 1970 from which the PIN counts no more; 0: never
+  std::string certificate{};  ///< SHA-256 of its client certificate, lower-case hex; empty: any
+};
+
 /// The file conferences.json: who may meet where. `phones` absent: every phone may log in.
 struct Directory {
   std::vector<ConferenceEntry> conferences{};
-  std::map<std::string, PhoneState> phones{};  ///< by serial number
+  std::map<std::string, PhoneEntry> phones{};  ///< by serial number
   bool open = true;                            ///< phones not listed may log in too
 
   struct Match {

@@ -3,6 +3,7 @@
 
 #include <libwebsockets.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +15,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "service/secrets.h"
 
 namespace conclave::service {
 namespace {
@@ -22,16 +24,36 @@ constexpr const char* kLog = "service.https";
 constexpr int kIdleSeconds = 15;          // between two requests on one connection
 constexpr std::size_t kMaxWaiting = 200;  // long polls; the rest are answered at once
 constexpr std::size_t kDrainBytes = 64 * 1024;
+// Of faults on order: how long nothing is said, and how much is sent "for ever".
+constexpr int kSilentSeconds = 120;
+constexpr std::size_t kEndlessBytes = 64 * 1024 * 1024;
+constexpr std::size_t kEndlessChunk = 4096;
+
+/// SHA-256 of the certificate that the client has shown and proven to hold the key of.
+std::string client_certificate(lws* wsi) {
+  SSL* ssl = lws_get_ssl(wsi);
+  X509* certificate = ssl != nullptr ? SSL_get_peer_certificate(ssl) : nullptr;
+  if (certificate == nullptr) return {};
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(certificate, &der);
+  X509_free(certificate);
+  if (size <= 0) return {};
+  const std::string_view bytes(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
+  std::string digest = sha256_hex(bytes);
+  OPENSSL_free(der);
+  return digest;
+}
 
 /// One request on its way through.
 struct Exchange {
-  enum class State { kReading, kWaiting, kHead, kBody };
+  enum class State { kReading, kWaiting, kHead, kBody, kEndless, kSlow, kSilent };
   State state = State::kReading;
   HttpRequest request{};
   std::size_t to_read = 0;
   bool discard = false;  ///< the body is refused and only read away
   bool close = false;    ///< no second request on this connection
   HttpAnswer answer{};
+  std::size_t sent = 0;  ///< of an answer that goes out badly on order
 };
 
 HttpAnswer refusal(int status, const char* message) {
@@ -64,7 +86,11 @@ class LwsServer final : public HttpsServer {
     info.iface = config_.address.c_str();
     info.protocols = protocols_.data();
     info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
-                   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+                   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   // A phone may show its certificate. Whichever it is, the handshake goes on: who
+                   // cares which one it is compares its digest.
+                   LWS_SERVER_OPTION_REQUIRE_VALID_OPENSSL_CLIENT_CERT |
+                   LWS_SERVER_OPTION_PEER_CERT_NOT_REQUIRED;
     // With IPv6 switched on, the library takes an IPv4 literal for "every interface".
     if (config_.address.find(':') == std::string::npos) {
       info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
@@ -139,6 +165,10 @@ class LwsServer final : public HttpsServer {
         if (slot != nullptr && *slot != nullptr && (*slot)->state == Exchange::State::kWaiting) {
           (*slot)->request.final = true;
           return ask(wsi, **slot);
+        }
+        if (slot != nullptr && *slot != nullptr && (*slot)->state == Exchange::State::kSlow) {
+          lws_callback_on_writable(wsi);
+          return 0;
         }
         return -1;  // too slow
       case LWS_CALLBACK_EVENT_WAIT_CANCELLED: {
@@ -258,6 +288,7 @@ class LwsServer final : public HttpsServer {
     std::array<char, 64> peer{};
     lws_get_peer_simple(wsi, peer.data(), peer.size());
     request.peer = peer.data();
+    request.certificate = client_certificate(wsi);
     exchange.to_read = length;
     return length == 0 ? complete(wsi, exchange) : 0;
   }
@@ -291,12 +322,20 @@ class LwsServer final : public HttpsServer {
       return 0;
     }
     waiting_.erase({wsi, &exchange});
+    if (answer.conduct == HttpAnswer::Conduct::kClose) return -1;
+    if (answer.conduct == HttpAnswer::Conduct::kSilent) {
+      exchange.state = Exchange::State::kSilent;
+      lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+      arm(wsi, kSilentSeconds);
+      return 0;
+    }
     return reply(wsi, exchange, std::move(answer));
   }
 
   int reply(lws* wsi, Exchange& exchange, HttpAnswer answer) {
     exchange.answer = std::move(answer);
-    exchange.close = exchange.close || exchange.answer.status >= 400;
+    exchange.close = exchange.close || exchange.answer.status >= 400 ||
+                     exchange.answer.conduct != HttpAnswer::Conduct::kProper;
     exchange.state = Exchange::State::kHead;
     arm(wsi, config_.request_timeout_s);
     lws_callback_on_writable(wsi);
@@ -306,12 +345,35 @@ class LwsServer final : public HttpsServer {
   int write(lws* wsi, Exchange*& slot) {
     Exchange& exchange = *slot;
     if (exchange.state == Exchange::State::kHead) return write_head(wsi, slot);
+    if (exchange.state == Exchange::State::kEndless || exchange.state == Exchange::State::kSlow) {
+      return write_badly(wsi, exchange);
+    }
     if (exchange.state != Exchange::State::kBody) return 0;
     const std::string& text = exchange.answer.body;
     std::vector<unsigned char> buffer(LWS_PRE + text.size());
     std::memcpy(buffer.data() + LWS_PRE, text.data(), text.size());
     const int sent = lws_write(wsi, buffer.data() + LWS_PRE, text.size(), LWS_WRITE_HTTP_FINAL);
     return sent < static_cast<int>(text.size()) ? -1 : finish(wsi, slot);
+  }
+
+  /// On order: blanks without end, or one byte a second.
+  static int write_badly(lws* wsi, Exchange& exchange) {
+    const bool endless = exchange.state == Exchange::State::kEndless;
+    const std::size_t size = endless ? kEndlessChunk : 1;
+    if (exchange.sent >= (endless ? kEndlessBytes : exchange.answer.body.size())) return -1;
+    std::vector<unsigned char> buffer(LWS_PRE + size, ' ');
+    if (!endless) {
+      buffer[LWS_PRE] = static_cast<unsigned char>(exchange.answer.body[exchange.sent]);
+    }
+    if (lws_write(wsi, buffer.data() + LWS_PRE, size, LWS_WRITE_HTTP) < 0) return -1;
+    exchange.sent += size;
+    if (endless) {
+      lws_callback_on_writable(wsi);
+    } else {
+      lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+      arm(wsi, 1);
+    }
+    return 0;
   }
 
   int write_head(lws* wsi, Exchange*& slot) {
@@ -328,18 +390,22 @@ class LwsServer final : public HttpsServer {
     };
     bool ok = lws_add_http_header_status(wsi, static_cast<unsigned>(answer.status), &p, end) == 0;
     ok = ok && add("cache-control:", "no-store") && add("x-content-type-options:", "nosniff");
-    if (!answer.body.empty()) ok = ok && add("content-type:", "application/json");
+    if (!answer.body.empty()) ok = ok && add("content-type:", answer.content_type);
+    if (!answer.location.empty()) ok = ok && add("location:", answer.location);
     if (answer.status == 405) ok = ok && add("allow:", "GET, POST, DELETE");
     if (answer.retry_after_s > 0) {
       ok = ok && add("retry-after:", std::to_string(answer.retry_after_s));
     }
     if (exchange.close) ok = ok && add("connection:", "close");
-    if (answer.status != 204) {
+    const bool endless = answer.conduct == HttpAnswer::Conduct::kEndless;
+    if (answer.status != 204 && !endless) {
       ok = ok && lws_add_http_header_content_length(wsi, answer.body.size(), &p, end) == 0;
     }
     if (!ok || lws_finalize_write_http_header(wsi, start, &p, end) != 0) return -1;
     if (answer.body.empty()) return finish(wsi, slot);
-    exchange.state = Exchange::State::kBody;
+    exchange.state = endless                                        ? Exchange::State::kEndless
+                     : answer.conduct == HttpAnswer::Conduct::kSlow ? Exchange::State::kSlow
+                                                                    : Exchange::State::kBody;
     lws_callback_on_writable(wsi);
     return 0;
   }

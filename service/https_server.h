@@ -22,6 +22,9 @@ struct HttpRequest {
   std::string bearer{};
   std::string body{};
   std::string peer{};  ///< address literal
+  /// SHA-256 of the client's certificate (DER), lower-case hex; empty when it showed none. TLS has
+  /// proven that the client holds the key; nobody has looked at who issued it.
+  std::string certificate{};
   bool final = false;  ///< asked again after HttpAnswer::wait_s has passed: answer now
 };
 
@@ -32,6 +35,11 @@ struct HttpAnswer {
   /// > 0: no answer yet. The server asks again with the same request when notify() is called, and
   /// with `final` set when this many seconds have passed since the request came.
   int wait_s = 0;
+  std::string content_type = "application/json";
+  std::string location{};  ///< header Location, of a redirect
+  /// Misbehaviour on order: says nothing, hangs up, sends for ever, or a byte a second.
+  enum class Conduct { kProper, kSilent, kClose, kEndless, kSlow };
+  Conduct conduct = Conduct::kProper;
 };
 
 struct HttpsConfig {

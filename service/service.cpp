@@ -13,10 +13,13 @@
 #include <utility>
 
 #include "base/log.h"
+#include "service/admin_desk.h"
 #include "service/call_control.h"
+#include "service/fault_desk.h"
 #include "service/focus/focus.h"
 #include "service/https_server.h"
 #include "service/lab_ca.h"
+#include "service/phone_book.h"
 
 namespace conclave::service {
 namespace {
@@ -53,6 +56,10 @@ class ConferenceService final : public Service {
     const std::string file = config_.directory_file.empty() ? config_.data + "/conferences.json"
                                                             : config_.directory_file;
     CONCLAVE_TRY(directory_, load_or_make_directory(file));
+    phones_ = std::make_unique<PhoneBook>(directory_, config_.data + "/phones.json");
+    CONCLAVE_CHECK_STATUS(phones_->load());
+    admin_token_file_ = config_.data + "/admin.token";
+    CONCLAVE_TRY(const std::string admin_token, load_or_make_admin_token(admin_token_file_));
     std::vector<std::string> names{"localhost", "127.0.0.1", config_.advertise};
     if (config_.listen != "0.0.0.0" && config_.listen != "::") names.push_back(config_.listen);
     names.insert(names.end(), config_.names.begin(), config_.names.end());
@@ -71,7 +78,14 @@ class ConferenceService final : public Service {
     };
     book_.set_listener(std::move(listener));
 
-    control_ = std::make_unique<CallControl>(control_config_, clock_, directory_, book_);
+    control_ = std::make_unique<CallControl>(control_config_, clock_, directory_, book_, *phones_,
+                                             faults_);
+    admin_ = std::make_unique<AdminDesk>(clock_, admin_token, *phones_, faults_,
+                                         [this](const std::string& serial, PhoneState state) {
+                                           if (state != PhoneState::kActive) {
+                                             control_->shut_out(serial);
+                                           }
+                                         });
     FocusConfig focus;
     focus.listen = config_.listen;
     focus.advertise = config_.advertise;
@@ -98,7 +112,7 @@ class ConferenceService final : public Service {
     https.host_names = config_.names;
     https.host_names.push_back(config_.advertise);
     CONCLAVE_TRY(https_, HttpsServer::start(https, [this](const HttpRequest& request) {
-                   return control_->handle(request);
+                   return route(request, *control_, *admin_);
                  }));
     const std::lock_guard lock(server_mutex_);
     server_ = https_.get();
@@ -117,6 +131,7 @@ class ConferenceService final : public Service {
         {"rest", rest_address()},
         {"sip", bracketed(config_.advertise) + ":" + std::to_string(sip_port())},
         {"ca", certificates_.ca_file},
+        {"admin_token_file", admin_token_file_},
         {"conferences", std::move(conferences)}};
     return line.dump();
   }
@@ -139,7 +154,11 @@ class ConferenceService final : public Service {
   Directory directory_{};
   LabCertificates certificates_{};
   ConferenceBook book_;
+  std::unique_ptr<PhoneBook> phones_;
+  FaultDesk faults_;
+  std::string admin_token_file_;
   std::unique_ptr<CallControl> control_;
+  std::unique_ptr<AdminDesk> admin_;
   std::unique_ptr<Focus> focus_;
   std::unique_ptr<HttpsServer> https_;
   std::atomic<Focus*> calls_{nullptr};  ///< focus_, also while it is going

@@ -21,7 +21,9 @@ struct CallControlTest : testing::Test {
      "email_required":true,"emails":["anna@example.org"],"self_mute":false}],
     "open":true,"phones":{"OFF":{"state":"inactive"},"GONE":{"state":"deactivated"}}})");
   ConferenceBook book{clock};
-  CallControl control{CallControlConfig{}, clock, directory, book};
+  PhoneBook phones{directory};
+  FaultDesk faults;
+  CallControl control{CallControlConfig{}, clock, directory, book, phones, faults};
 
   void SetUp() override { control.set_sip("127.0.0.1", 5061); }
 

@@ -22,6 +22,26 @@ TEST(Messages, login_goes_there_and_back) {
   EXPECT_EQ(response->expires_in_s, 3600);
 }
 
+TEST(Messages, activation_goes_there_and_back) {
+  const auto parsed = parse_activation_request(
+      to_json(ActivationRequest{"SN-0042", "1234-abcd", "Conclave One", "0.1.0"}));
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_EQ(parsed->pin, "1234-abcd");
+  EXPECT_EQ(parsed->version, "0.1.0");
+  EXPECT_EQ(parse_activation_request(R"({"serial":"A","pin":null})").error().id, "ACT-400");
+  EXPECT_EQ(parse_activation_request(R"({"serial":"A","pin":"a b"})").error().id, "ACT-401");
+  EXPECT_EQ(parse_activation_request(R"({"pin":"1234"})").error().id, "");
+  const auto response = parse_activation_response(to_json(ActivationResponse{"abc123"}));
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->token, "abc123");
+  EXPECT_FALSE(parse_activation_response(R"({"token":"a b"})").ok());
+  EXPECT_FALSE(parse_activation_response("{}").ok());
+  LoginRequest login{"SN-0042", "", "", ""};
+  login.activation = "tok";
+  EXPECT_EQ(parse_login_request(to_json(login))->activation, "tok");
+  EXPECT_FALSE(parse_login_request(R"({"serial":"A","activation":"a\nb"})").ok());
+}
+
 TEST(Messages, F119_join_carries_passcode_and_email) {
   const auto parsed = parse_join_request(to_json(JoinRequest{"246810", "a.b@example.org", "Room"}));
   ASSERT_TRUE(parsed.ok());

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "service/fault_desk.h"
+#include "service/https_server.h"
+#include "service/phone_book.h"
+#include "service/secrets.h"
+
+namespace conclave::service {
+
+/// The token that opens /admin: the content of `path` (0600), made when there is none.
+Result<std::string> load_or_make_admin_token(const std::string& path);
+
+/// The administrator's requests below /admin: phones and faults on order. Any thread.
+class AdminDesk {
+ public:
+  static constexpr std::string_view kBasePath = "/admin";
+  /// `state_changed` hears of each phone whose state the administrator has set.
+  AdminDesk(const Clock& clock, std::string token, PhoneBook& phones, FaultDesk& faults,
+            std::function<void(const std::string& serial, PhoneState state)> state_changed);
+  HttpAnswer handle(const HttpRequest& request);
+
+ private:
+  HttpAnswer faults(const HttpRequest& request, std::string_view rest);
+  HttpAnswer phones(const HttpRequest& request, std::string_view serial);
+
+  const std::string token_;
+  PhoneBook& phones_;
+  FaultDesk& faults_;
+  const std::function<void(const std::string&, PhoneState)> state_changed_;
+  FailureLimiter wrong_tokens_;
+};
+
+class CallControl;
+/// Who answers a request: the administrator's desk, the fault "redirect-loop", or call control.
+HttpAnswer route(const HttpRequest& request, CallControl& control, AdminDesk& admin);
+
+}  // namespace conclave::service
