@@ -2,7 +2,9 @@
 // The phone: wires sound cards, engine, calls, settings and web interface.
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -17,6 +19,7 @@
 #include "base/audio_frame.h"
 #include "base/log.h"
 #include "base/realtime.h"
+#include "control/activation/factory_reset.h"
 #include "control/door/door_client.h"
 #include "control/door/local_door.h"
 #include "control/phone/phone.h"
@@ -136,7 +139,8 @@ void wait_for_end(const sigset_t& signals) {
   log::info("phone", "ending", {{"signal", received}});
 }
 
-Status run(const PhoneOptions& options) {
+/// `start_anew` is set when the phone is to be started once more after its end.
+Status run(const PhoneOptions& options, std::atomic<bool>& start_anew) {
   // Blocked before any thread starts, so that only wait_for_end sees them.
   sigset_t signals;
   sigemptyset(&signals);
@@ -147,6 +151,7 @@ Status run(const PhoneOptions& options) {
   realtime::on_violation(realtime::OnViolation::kCount);
 
   CONCLAVE_CHECK_STATUS(make_folder(options.data));
+  CONCLAVE_TRY([[maybe_unused]] const bool reset, control::finish_factory_reset(options.data));
   control::Registry settings(std::make_unique<control::Store>(options.data + "/settings.conclave"));
   if (const std::string note = settings.load(); !note.empty()) {
     log::warning("settings", note);
@@ -173,6 +178,10 @@ Status run(const PhoneOptions& options) {
   parts.audio = audio.get();
   parts.uplink = &uplink;
   parts.downlink = &downlink;
+  parts.restart = [&start_anew] {
+    start_anew = true;
+    ::kill(::getpid(), SIGTERM);
+  };
   control::Phone phone(config, std::move(parts));
   if (audio) CONCLAVE_CHECK_STATUS(audio->start());
   const std::string directions = options.data + "/directions.csv";
@@ -217,7 +226,7 @@ Status run(const PhoneOptions& options) {
   phone.stop();
   web.reset();
   if (audio) audio->stop();
-  if (!options.report.empty()) {
+  if (!options.report.empty() && !start_anew) {
     if (audio) {
       CONCLAVE_CHECK_STATUS(write_recordings(*audio, options.data + "/recordings", &report));
       report["directions"] = fs::absolute(directions).string();
@@ -237,7 +246,14 @@ int main(int argc, char** argv) {
   const int parsed = conclave::apps::parse_options(argc, argv, &options);
   if (parsed >= 0) return parsed;
   try {
-    const auto status = conclave::apps::run(options);
+    std::atomic<bool> start_anew{false};
+    const auto status = conclave::apps::run(options, start_anew);
+    if (status && start_anew) {
+      // The same process with the same command line: whoever supervises it need not know.
+      ::execv("/proc/self/exe", argv);
+      std::fprintf(stderr, "conclaved: cannot start anew; start it again by hand\n");
+      return 1;
+    }
     if (status) return 0;
     std::fprintf(stderr, "conclaved: %s\n", status.error().message.c_str());
   } catch (const std::exception& unforeseen) {

@@ -27,6 +27,7 @@ Conference::Conference(Parts parts) : parts_(std::move(parts)), since_ms_(wall_m
 
 Conference::~Conference() {
   parts_.loop->cancel(timer_);
+  parts_.loop->cancel(roster_timer_);
   parts_.service->cancel_all();
 }
 
@@ -45,6 +46,7 @@ Status Conference::join_and_stay(const std::string& passcode, const std::string&
 Status Conference::begin(const std::string& passcode, const std::string& email, bool stay) {
   if (!protocol::valid_passcode(passcode)) return catalogue_error("IN-PASSCODE");
   if (!email.empty() && !protocol::valid_email(email)) return catalogue_error("IN-EMAIL");
+  if (parts_.admitted) CONCLAVE_CHECK_STATUS(parts_.admitted());
   const CallState now = machine_.state();
   if (now != CallState::kIdle && now != CallState::kFailed && now != CallState::kRetrying) {
     return Error{"there is a conference already; leave it first"};
@@ -174,8 +176,12 @@ void Conference::login() {
   if (request.display_name.empty()) {
     request.display_name = parts_.settings->get_text(Key::kDeviceName);
   }
+  request.activation = parts_.settings->get_text(Key::kDvmsAuthToken);
   parts_.service->login(request, [this](ServiceResult<protocol::LoginResponse> result) {
-    if (const auto* failure = std::get_if<ServiceFailure>(&result)) return failed(*failure);
+    if (const auto* failure = std::get_if<ServiceFailure>(&result)) {
+      if (failure->reached && parts_.login_refused) parts_.login_refused(failure->error);
+      return failed(*failure);
+    }
     reachable(true);
     token_ = std::get<protocol::LoginResponse>(result).token;
     event(CallEvent::kLoggedIn);
@@ -349,7 +355,9 @@ void Conference::poll_roster() {
                              reachable(failure->reached);
                              // The sound decides whether the call lives; the roster is asked again
                              // after a while.
-                             parts_.loop->after(std::chrono::seconds(2), [this] { poll_roster(); });
+                             parts_.loop->cancel(roster_timer_);
+                             roster_timer_ = parts_.loop->after(std::chrono::seconds(2),
+                                                                [this] { poll_roster(); });
                              return;
                            }
                            reachable(true);

@@ -31,7 +31,9 @@ class Conference {
     std::string sip_folder;  ///< for the SIP library's files
     std::string serial, model, version;
     int sample_rate = 48000;
-    std::function<void(bool muted)> mute_engine;  ///< takes effect within one frame
+    std::function<void(bool muted)> mute_engine;      ///< takes effect within one frame
+    std::function<Status()> admitted;                 ///< may be empty: whether calls are allowed
+    std::function<void(const Error&)> login_refused;  ///< may be empty
   };
   explicit Conference(Parts parts);
   ~Conference();
@@ -102,7 +104,7 @@ class Conference {
   std::optional<Failure> error_;
   nlohmann::json quality_;
   int attempt_ = 0;
-  TimerId timer_ = 0;
+  TimerId timer_ = 0, roster_timer_ = 0;
   std::int64_t since_ms_ = 0;
   std::int64_t begun_ns_ = 0, active_ns_ = 0;
   double seconds_to_join_ = 0, seconds_active_ = 0;

@@ -181,6 +181,9 @@ void RestClient::finish(void* easy, int result) {
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     response.status = static_cast<int>(status);
     response.body = std::move(transfer->answer);
+    const char* type = nullptr;
+    curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
+    if (type != nullptr) response.type = type;
   } else {
     TransferFailure failure;
     failure.curl_code = transfer->too_long ? CURLE_RECV_ERROR : result;

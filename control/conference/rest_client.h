@@ -27,6 +27,7 @@ struct RestRequest {
 struct RestResponse {
   int status = 0;  ///< 0: no answer; see failure
   std::string body;
+  std::string type;              ///< Content-Type; empty: none
   std::optional<Error> failure;  ///< of the catalogue
   std::string detail;            ///< libcurl's own words, for the log
 };

@@ -14,7 +14,9 @@ bool good(const RestResponse& response) { return response.status / 100 == 2; }
 template <typename T, typename Parse>
 ServiceResult<T> read(const RestResponse& response, std::string_view fallback, Parse&& parse) {
   if (!good(response)) return failure_of(response, fallback);
-  Result<T> value = parse(response.body);
+  Result<T> value = response.type.rfind("application/json", 0) == 0
+                        ? parse(response.body)
+                        : Result<T>(Error{"its type is " + response.type});
   if (value) return std::move(*value);
   log::warning("conference", "the service's answer cannot be read",
                {{"why", value.error().message}});
@@ -83,6 +85,37 @@ void RestServiceApi::login(const protocol::LoginRequest& request,
   send({.method = "POST", .url = {}, .token = {}, .body = to_json(request), .timeout = timeout_},
        protocol::login_path(), [done = std::move(done)](const RestResponse& response) {
          done(read<protocol::LoginResponse>(response, "JOIN-977", protocol::parse_login_response));
+       });
+}
+
+void RestServiceApi::activate(const protocol::ActivationRequest& request,
+                              Done<protocol::ActivationResponse> done) {
+  send({.method = "POST", .url = {}, .token = {}, .body = to_json(request), .timeout = timeout_},
+       protocol::activation_path(), [done = std::move(done)](const RestResponse& response) {
+         // Here the guide gives each status a meaning of its own.
+         const std::string by_status = "ACT-" + std::to_string(response.status);
+         const bool explained =
+             response.failure || good(response) || protocol::parse_error(response.body).ok();
+         if (!explained && find_error(by_status) != nullptr) {
+           ServiceFailure failure;
+           failure.error = catalogue_error(by_status);
+           failure.reached = true;
+           failure.retryable = find_error(by_status)->retryable;
+           return done(failure);
+         }
+         done(read<protocol::ActivationResponse>(response, "ACT-500",
+                                                 protocol::parse_activation_response));
+       });
+}
+
+void RestServiceApi::deactivate(const std::string& token, Done<bool> done) {
+  send({.method = "DELETE", .url = {}, .token = token, .body = {}, .timeout = timeout_},
+       protocol::activation_path(), [done = std::move(done)](const RestResponse& response) {
+         if (good(response)) {
+           done(true);
+         } else {
+           done(failure_of(response, "ACT-500"));
+         }
        });
 }
 

@@ -36,6 +36,9 @@ class ServiceApi {
 
   virtual void login(const service::protocol::LoginRequest& request,
                      Done<service::protocol::LoginResponse> done) = 0;
+  virtual void activate(const service::protocol::ActivationRequest& request,
+                        Done<service::protocol::ActivationResponse> done) = 0;
+  virtual void deactivate(const std::string& token, Done<bool> done) = 0;
   virtual void join(const std::string& token, const service::protocol::JoinRequest& request,
                     Done<service::protocol::JoinResponse> done) = 0;
   virtual void roster(const std::string& token, const std::string& conference,
@@ -60,6 +63,9 @@ class RestServiceApi final : public ServiceApi {
 
   void login(const service::protocol::LoginRequest& request,
              Done<service::protocol::LoginResponse> done) override;
+  void activate(const service::protocol::ActivationRequest& request,
+                Done<service::protocol::ActivationResponse> done) override;
+  void deactivate(const std::string& token, Done<bool> done) override;
   void join(const std::string& token, const service::protocol::JoinRequest& request,
             Done<service::protocol::JoinResponse> done) override;
   void roster(const std::string& token, const std::string& conference,

@@ -66,26 +66,29 @@ Phone::Phone(PhoneConfig config, Parts parts)
     auto rest_service = std::make_unique<RestServiceApi>(loop_, *rest_);
     rest_service_ = rest_service.get();
     service_ = std::move(rest_service);
+    activation_service_ = std::make_unique<RestServiceApi>(loop_, *rest_);
   }
   audio_ = std::make_unique<AudioControl>(*settings_, state_, audio_port_, config_.inventory);
-  Conference::Parts conference;
-  conference.loop = &loop_;
-  conference.settings = settings_;
-  conference.state = &state_;
-  conference.service = service_.get();
-  conference.calls = parts.calls ? parts.calls : sip_calls(loop_, *parts.uplink, *parts.downlink);
-  conference.sip_folder = config_.data_folder + "/sip";
-  conference.serial = serial;
-  conference.model = config_.model;
-  conference.version = config_.version;
-  conference.sample_rate = config_.sample_rate;
-  conference.mute_engine = [this](bool muted) { audio_->set_muted(muted); };
-  conference_ = std::make_unique<Conference>(std::move(conference));
+  calls_ = parts.calls ? parts.calls : sip_calls(loop_, *parts.uplink, *parts.downlink);
+  restart_ = std::move(parts.restart);
+  Activation::Parts activation;
+  activation.loop = &loop_;
+  activation.settings = settings_;
+  activation.state = &state_;
+  activation.service = activation_service_ ? activation_service_.get() : service_.get();
+  activation.serial = serial;
+  activation.model = config_.model;
+  activation.version = config_.version;
+  activation.activated = [this] { auto_join(); };
+  activation.deactivated = [this] { restart_calls(); };
+  activation_ = std::make_unique<Activation>(std::move(activation));
+  make_conference();
   configure_service();
   sessions_.set_idle_timeout(std::chrono::seconds(settings_->get_int(Key::kWebSessionIdleTimeout)));
   log::set_level(level_of(settings_->get_text(Key::kLogLevel)));
   add_call_methods();
   add_settings_methods();
+  add_activation_methods();
   add_other_methods();
   settings_->observe([this](std::span<const Key> keys) {
     loop_.post([this, changed = std::vector<Key>(keys.begin(), keys.end())] {
@@ -103,12 +106,52 @@ Phone::~Phone() { stop(std::chrono::milliseconds(0)); }
 void Phone::start() {
   loop_.every(std::chrono::milliseconds(50), [this] { tick(); });
   loop_.post([this] {
-    if (!settings_->get_bool(Key::kConferenceAutoJoinEnabled)) return;
-    const Status begun =
-        conference_->join_and_stay(settings_->get_text(Key::kConferenceAutoJoinPasscode),
-                                   settings_->get_text(Key::kConferenceAutoJoinEmail));
-    if (!begun) log::error("phone", begun.error().message, {{"id", begun.error().id}});
+    activation_->start();
+    auto_join();
   });
+}
+
+void Phone::auto_join() {
+  if (!settings_->get_bool(Key::kConferenceAutoJoinEnabled)) return;
+  const CallState now = conference_->state();
+  if (now != CallState::kIdle && now != CallState::kFailed) return;
+  const Status begun =
+      conference_->join_and_stay(settings_->get_text(Key::kConferenceAutoJoinPasscode),
+                                 settings_->get_text(Key::kConferenceAutoJoinEmail));
+  if (!begun) log::error("phone", begun.error().message, {{"id", begun.error().id}});
+}
+
+void Phone::make_conference() {
+  Conference::Parts conference;
+  conference.loop = &loop_;
+  conference.settings = settings_;
+  conference.state = &state_;
+  conference.service = service_.get();
+  conference.calls = calls_;
+  conference.sip_folder = config_.data_folder + "/sip";
+  conference.serial = settings_->get_text(Key::kDeviceSerialNumber);
+  conference.model = config_.model;
+  conference.version = config_.version;
+  conference.sample_rate = config_.sample_rate;
+  conference.mute_engine = [this](bool muted) { audio_->set_muted(muted); };
+  conference.admitted = [this] { return activation_->admits_calls(); };
+  conference.login_refused = [this](const Error& error) { activation_->login_refused(error); };
+  conference_ = std::make_unique<Conference>(std::move(conference));
+}
+
+void Phone::restart_calls() {
+  conference_->leave();
+  const CallState now = conference_->state();
+  if (now != CallState::kIdle && now != CallState::kFailed) {
+    // Leaving has a deadline of its own, so this comes to an end.
+    loop_.after(std::chrono::milliseconds(20), [this] { restart_calls(); });
+    return;
+  }
+  const bool muted = conference_->muted();
+  conference_.reset();
+  make_conference();
+  conference_->set_muted(muted);
+  log::info("phone", "the call component has started anew");
 }
 
 void Phone::stop(std::chrono::milliseconds limit) {
@@ -146,6 +189,9 @@ void Phone::settings_changed(std::span<const Key> keys) {
   }
   for (const Key key : keys) {
     switch (key) {
+      case Key::kDvmsActivationPin:
+        activation_->pin_changed();
+        break;
       case Key::kDeviceName:
         state_.publish({{"device", {{"name", settings_->get_text(key)}}}});
         break;
@@ -183,8 +229,10 @@ void Phone::configure_service() {
     rest.proxy_password = settings_->get_text(Key::kDvmsProxyPassword);
   }
   rest_->configure(rest);
-  rest_service_->set_base(settings_->get_text(Key::kDvmsServerAddress),
-                          std::chrono::seconds(settings_->get_int(Key::kConferenceRequestTimeout)));
+  for (RestServiceApi* api : {rest_service_, activation_service_.get()}) {
+    api->set_base(settings_->get_text(Key::kDvmsServerAddress),
+                  std::chrono::seconds(settings_->get_int(Key::kConferenceRequestTimeout)));
+  }
 }
 
 void Phone::handle(std::string text, RpcCaller caller, std::function<void(std::string)> reply) {

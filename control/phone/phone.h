@@ -6,6 +6,7 @@
 #include <string>
 
 #include "control/access/accounts.h"
+#include "control/activation/activation.h"
 #include "control/conference/conference.h"
 #include "control/loop/loop.h"
 #include "control/phone/audio_control.h"
@@ -36,6 +37,8 @@ class Phone {
     AudioFrameRing* downlink = nullptr;
     std::unique_ptr<ServiceApi> service;  ///< tests
     MediaCallFactory calls;               ///< tests
+    /// Ends the program so that it starts anew (factory reset); empty: it cannot. Control loop.
+    std::function<void()> restart{};
   };
   Phone(PhoneConfig config, Parts parts);
   ~Phone();
@@ -71,11 +74,17 @@ class Phone {
   Language language() const;
   void add_call_methods();
   void add_settings_methods();
+  void add_activation_methods();
   void add_other_methods();
   RpcResult import_file(const nlohmann::json& params, const RpcCaller& caller);
   void close_other_sessions(std::span<const Key> changed, const RpcCaller& caller);
   void settings_changed(std::span<const Key> keys);
   void configure_service();
+  void make_conference();
+  void auto_join();
+  /// Ends the call, however long leaving takes, and makes the call component anew, so that nothing
+  /// of a deactivated phone's sessions is left.
+  void restart_calls();
   void tick();
 
   PhoneConfig config_;
@@ -90,8 +99,12 @@ class Phone {
   std::unique_ptr<RestClient> rest_;
   std::unique_ptr<ServiceApi> service_;
   RestServiceApi* rest_service_ = nullptr;
+  std::unique_ptr<RestServiceApi> activation_service_;  ///< its own: a join cancels what it asked
   std::unique_ptr<AudioControl> audio_;
+  std::unique_ptr<Activation> activation_;
+  MediaCallFactory calls_;
   std::unique_ptr<Conference> conference_;
+  std::function<void()> restart_;
   std::uint64_t ticks_ = 0;
   bool stopped_ = false;
 };

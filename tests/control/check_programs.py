@@ -68,6 +68,50 @@ def check_configuration_files(folder):
            "nothing is half applied")
 
 
+def check_factory_reset(folder):
+    """F95, F96: everything goes but the service CA, and the phone is there again by itself."""
+    data = folder / "phone"
+    data.mkdir()
+    secret = "planted-secret-7261"
+    ca = data / "certificates" / "service-ca.pem"
+    ca.parent.mkdir()
+    ca.write_text("the service's CA")
+    (data / "recordings").mkdir()
+    for name in ("recordings/sent.wav", "certificates/device.pem", "notes", "factory-reset-not"):
+        (data / name).write_text(secret)
+    (data / "link").symlink_to(folder / "outside")
+    (folder / "outside").write_text("not the phone's")
+    phone = subprocess.Popen(
+        [CONCLAVED, "--data", str(data), "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        expect(json.loads(phone.stdout.readline())["ready"], "ready line")
+        values = {"values": {"Dvms.Proxy.Password": secret, "Dvms.Activation.Pin": secret,
+                             "Sip.Account.DisplayName": secret,
+                             "Security.Certificates.ServiceCa": str(ca)}}
+        expect(run(CONCLAVE, "ctl", "--data", str(data), "settings.set", json.dumps(values)).returncode == 0,
+               "secrets are set")
+        state = json.loads(run(CONCLAVE, "ctl", "--data", str(data), "state.resync").stdout)["state"]
+        serial = state["device"]["serial"]
+        expect(secret in (data / "settings.conclave").read_text(), "secrets are there")
+        key = (data / "web-key.pem").read_text()
+        for confirm in ('{}', '{"confirm":false}'):
+            expect(run(CONCLAVE, "ctl", "--data", str(data), "phone.factory_reset", confirm).returncode == 1,
+                   "a reset needs confirmation")
+        asked = run(CONCLAVE, "ctl", "--data", str(data), "phone.factory_reset", '{"confirm":true}')
+        expect(json.loads(asked.stdout) == {"restarting": True}, "reset: " + asked.stderr)
+        expect(json.loads(phone.stdout.readline())["ready"], "a second ready line of the same process")
+        left = "".join(str(p) + p.read_text(errors="replace") for p in data.rglob("*") if p.is_file())
+        for gone in (secret, serial, key):
+            expect(gone not in left, "something is left after the reset: " + gone[:20])
+        expect(ca.read_text() == "the service's CA" and str(ca) in left, "the service CA is kept")
+        expect((folder / "outside").exists(), "links are not followed")
+        expect(not (data / "factory-reset").exists(), "the order is done")
+    finally:
+        phone.send_signal(signal.SIGTERM)
+    expect(phone.wait(timeout=30) == 0, "SIGTERM ends with 0")
+
+
 def check_phone(folder):
     expect(run(CONCLAVED, "--version", "--json").stdout.startswith("{"), "--version --json")
     expect(run(CONCLAVED, "--no-such-option").returncode == 2, "wrong use ends with 2")
@@ -111,4 +155,6 @@ def check_phone(folder):
 check_command_line()
 with tempfile.TemporaryDirectory() as temporary:
     check_phone(pathlib.Path(temporary))
+with tempfile.TemporaryDirectory() as temporary:
+    check_factory_reset(pathlib.Path(temporary))
 print("ok")

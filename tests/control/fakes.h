@@ -31,17 +31,28 @@ class FakeService final : public ServiceApi {
   explicit FakeService(Loop** loop) : loop_(loop) {}
 
   std::optional<ServiceFailure> login_fails, join_fails, roster_fails, mute_fails;
+  std::optional<ServiceFailure> activate_fails, deactivate_fails;
   bool silent = false;  ///< answers nothing at all
   service::protocol::Roster roster_now;
   std::vector<std::string> asked;
-  std::string display_name, email, token_seen;
+  std::string display_name, email, token_seen, activation_seen;
   Done<service::protocol::Roster> waiting_poll;
 
   void login(const service::protocol::LoginRequest& request,
              Done<service::protocol::LoginResponse> done) override {
     asked.emplace_back("login");
     display_name = request.display_name;
+    activation_seen = request.activation;
     answer<service::protocol::LoginResponse>(std::move(done), login_fails, {"token-1", 3600});
+  }
+  void activate(const service::protocol::ActivationRequest& request,
+                Done<service::protocol::ActivationResponse> done) override {
+    asked.emplace_back("activate " + request.pin);
+    answer<service::protocol::ActivationResponse>(std::move(done), activate_fails, {"act-1"}, true);
+  }
+  void deactivate(const std::string& token, Done<bool> done) override {
+    asked.emplace_back("deactivate " + token);
+    answer<bool>(std::move(done), deactivate_fails, true, true);
   }
   void join(const std::string& token, const service::protocol::JoinRequest& request,
             Done<service::protocol::JoinResponse> done) override {
@@ -83,13 +94,16 @@ class FakeService final : public ServiceApi {
 
  private:
   template <typename T>
-  void answer(Done<T> done, const std::optional<ServiceFailure>& fails, T ok) {
+  void answer(Done<T> done, const std::optional<ServiceFailure>& fails, T ok,
+              bool activation = false) {
     if (silent) return;
     ServiceResult<T> result = std::move(ok);
     if (fails) result = *fails;
-    (*loop_)->post([this, asked_in = epoch_, done = std::move(done), result = std::move(result)] {
-      if (asked_in == epoch_) done(result);
-    });
+    (*loop_)->post(
+        [this, activation, asked_in = epoch_, done = std::move(done), result = std::move(result)] {
+          // Activation has a service of its own outside of tests.
+          if (activation || asked_in == epoch_) done(result);
+        });
   }
   Loop** loop_;
   std::uint64_t epoch_ = 0;

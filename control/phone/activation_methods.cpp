@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Activation, deactivation and factory reset for every door.
+#include <chrono>
+
+#include "base/log.h"
+#include "control/activation/factory_reset.h"
+#include "control/phone/phone.h"
+
+namespace conclave::control {
+namespace {
+
+using Json = nlohmann::json;
+using Param = RpcParam;
+
+// Long enough for the answer to reach whoever asked.
+constexpr std::chrono::milliseconds kBeforeRestart{300};
+
+RpcFailure not_confirmed() {
+  return {kRpcInvalidParams, "this cannot be undone: confirm must be true", nullptr};
+}
+
+}  // namespace
+
+void Phone::add_activation_methods() {
+  dispatcher_.add("activation.activate", {{"pin", Param::Type::kString, true}},
+                  "Activates the phone with the service by a PIN; the state tells how it goes.",
+                  [this](const Json& params, const RpcCaller&) -> RpcResult {
+                    const Status begun = activation_->activate(params["pin"].get<std::string>());
+                    if (!begun) return rpc_failure(begun.error());
+                    return activation_->json();
+                  });
+  dispatcher_.add(
+      "activation.status", {}, "Whether the phone is activated.",
+      [this](const Json&, const RpcCaller&) -> RpcResult { return activation_->json(); });
+  const auto deactivate = [this](const RpcCaller& caller) -> RpcResult {
+    log::info("activation", "deactivation asked for",
+              {{"user", caller.user}, {"address", caller.address}});
+    const Status done = activation_->deactivate();
+    if (!done) return rpc_failure(done.error());
+    return activation_->json();
+  };
+  dispatcher_.add(
+      "activation.deactivate", {{"confirm", Param::Type::kBool, true}},
+      "Ends the activation: no passcode is accepted until the phone is activated again.",
+      [deactivate](const Json& params, const RpcCaller& caller) -> RpcResult {
+        if (!params["confirm"].get<bool>()) return not_confirmed();
+        return deactivate(caller);
+      });
+  // The guide's shell command, which asks nobody back.
+  dispatcher_.add("deactivateBTService", {}, "The same as activation.deactivate.",
+                  [deactivate](const Json&, const RpcCaller& caller) -> RpcResult {
+                    return deactivate(caller);
+                  });
+  dispatcher_.add(
+      "phone.factory_reset", {{"confirm", Param::Type::kBool, true}},
+      "Deletes everything but the service's CA certificate and starts the phone anew.",
+      [this](const Json& params, const RpcCaller& caller) -> RpcResult {
+        if (!params["confirm"].get<bool>()) return not_confirmed();
+        if (!restart_)
+          return RpcFailure{kRpcFailed, "this program cannot start itself anew", nullptr};
+        const Status ordered = order_factory_reset(
+            config_.data_folder, settings_->get_text(Key::kSecurityCertificatesServiceCa));
+        if (!ordered) return rpc_failure(ordered.error());
+        log::warning("reset", "factory reset asked for",
+                     {{"user", caller.user}, {"address", caller.address}});
+        loop_.after(kBeforeRestart, [this] { restart_(); });
+        return Json{{"restarting", true}};
+      });
+}
+
+}  // namespace conclave::control
