@@ -51,16 +51,23 @@ Json Activation::json() const {
                      : busy_ == Busy::kDeactivating ? "deactivating"
                                                     : kept_state()},
            {"since_ms", since_ms_}};
-  if (error_.is_object()) out["error"] = error_;
+  if (error_) {
+    const Language language = parse_language(parts_.settings->get_text(Key::kDeviceLanguage));
+    out["error"] = error_json(error_->error, language);
+    if (error_->detail) out["error"]["detail"] = error_json(*error_->detail, language);
+  }
   if (timer_ != 0) out["attempt"] = attempt_;
   return out;
+}
+
+void Activation::language_changed() {
+  if (error_) publish();
 }
 
 void Activation::publish() { parts_.state->replace("activation", json()); }
 
 void Activation::set_error(const Error& error, const std::optional<Error>& detail) {
-  error_ = error_json(error);
-  if (detail) error_["detail"] = error_json(*detail);
+  error_ = Failure{error, detail};
   log::warning("activation", error.message, {{"id", error.id}});
 }
 
@@ -114,7 +121,7 @@ void Activation::request(const std::string& pin, bool keep_trying) {
   timer_ = 0;
   busy_ = Busy::kActivating;
   since_ms_ = wall_ms();
-  error_ = nullptr;
+  error_.reset();
   publish();
   protocol::ActivationRequest request;
   request.serial = parts_.serial;
@@ -167,7 +174,7 @@ Status Activation::deactivate() {
   const std::string token = parts_.settings->get_text(Key::kDvmsAuthToken);
   CONCLAVE_CHECK_STATUS(keep(kDeactivated, ""));
   log::info("activation", "deactivated");
-  error_ = nullptr;
+  error_.reset();
   since_ms_ = wall_ms();
   if (!token.empty()) {
     busy_ = Busy::kDeactivating;

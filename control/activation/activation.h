@@ -51,6 +51,8 @@ class Activation {
   /// Dvms.Activation.Pin has a new value.
   void pin_changed();
   nlohmann::json json() const;
+  /// Tells a failure that is shown in the phone's new language.
+  void language_changed();
 
  private:
   enum class Busy { kNo, kActivating, kDeactivating };
@@ -63,7 +65,11 @@ class Activation {
 
   Parts parts_;
   Busy busy_ = Busy::kNo;
-  nlohmann::json error_;
+  struct Failure {
+    Error error;
+    std::optional<Error> detail;
+  };
+  std::optional<Failure> error_;
   std::int64_t since_ms_ = 0;
   std::string tried_pin_;  ///< of the settings: the same one is not tried twice
   int attempt_ = 0;

@@ -26,7 +26,7 @@ void Phone::add_activation_methods() {
                   "Activates the phone with the service by a PIN; the state tells how it goes.",
                   [this](const Json& params, const RpcCaller&) -> RpcResult {
                     const Status begun = activation_->activate(params["pin"].get<std::string>());
-                    if (!begun) return rpc_failure(begun.error());
+                    if (!begun) return rpc_failure(begun.error(), language());
                     return activation_->json();
                   });
   dispatcher_.add(
@@ -36,7 +36,7 @@ void Phone::add_activation_methods() {
     log::info("activation", "deactivation asked for",
               {{"user", caller.user}, {"address", caller.address}});
     const Status done = activation_->deactivate();
-    if (!done) return rpc_failure(done.error());
+    if (!done) return rpc_failure(done.error(), language());
     return activation_->json();
   };
   dispatcher_.add(
@@ -60,7 +60,7 @@ void Phone::add_activation_methods() {
           return RpcFailure{kRpcFailed, "this program cannot start itself anew", nullptr};
         const Status ordered = order_factory_reset(
             config_.data_folder, settings_->get_text(Key::kSecurityCertificatesServiceCa));
-        if (!ordered) return rpc_failure(ordered.error());
+        if (!ordered) return rpc_failure(ordered.error(), language());
         log::warning("reset", "factory reset asked for",
                      {{"user", caller.user}, {"address", caller.address}});
         loop_.after(kBeforeRestart, [this] { restart_(); });

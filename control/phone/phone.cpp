@@ -197,6 +197,7 @@ void Phone::settings_changed(std::span<const Key> keys) {
         break;
       case Key::kDeviceLanguage:
         state_.publish({{"device", {{"language", tag_of(language())}}}});
+        activation_->language_changed();
         conference_->language_changed();
         break;
       case Key::kFeaturesOperationMode:

@@ -101,6 +101,9 @@ TEST_F(ActivationTest, all_answers_show_their_entry_of_the_catalogue) {
     EXPECT_EQ(tree("activation").at("state"), "not activated");
     EXPECT_EQ(ask("activation.status")["result"]["error"]["id"], id);
   }
+  const Json english = tree("activation")["error"]["message"];
+  ASSERT_TRUE(settings_.apply(Layer::kLocal, {{"Device.Language", "de"}}).ok());
+  EXPECT_TRUE(eventually([&] { return tree("activation")["error"]["message"] != english; }));
   phone_->loop().run([&] { service_->activate_fails = failure("ACT-423", true); });
   ask("activation.activate", {{"pin", "1111"}});
   EXPECT_TRUE(activation_is("disabled by provider"));
