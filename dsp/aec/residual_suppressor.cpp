@@ -40,8 +40,8 @@ constexpr float kDbPerOctave = 3.0103F;  // of power
 constexpr int kBands = 16;  // of the speech band, in which envelopes are compared
 constexpr float kEnvelopeSeconds = 0.5F;
 // Correlation of the error's envelope with the predicted one: below nothing is echo, above all.
-constexpr float kEchoLikeFrom = 0.6F;
-constexpr float kEchoLikeTo = 0.85F;
+constexpr float kEchoLikeFrom = 0.55F;
+constexpr float kEchoLikeTo = 0.80F;
 // Mean of what the bins stand above the prediction and 5 dB, in dB: below no near talker, above
 // one.
 constexpr float kExcessFrom = 0.4F;
