@@ -320,7 +320,7 @@ class ResidualSuppressor::Impl {
       const float near_power = std::max(0.0F, e - over * residual_[0][i] - hush * noise_[0][i]);
       wish[k] = near_power / e;
     }
-    if (!learned.empty() && far_weight_ > 0) listen(learned, wish);
+    if (!learned.empty() && far_weight_ > 0) listen(learned, wish, far_weight_ * (1 - n));
     for (int k = 0; k < bins_; ++k) {
       const auto i = static_cast<std::size_t>(k);
       const float left = wish[std::max(0, k - 1)];
@@ -331,12 +331,11 @@ class ResidualSuppressor::Impl {
     }
   }
 
-  /// The learned gain knows what near speech looks like, the rules know this room and loudspeaker:
-  /// each has a word, and the learned one the greater.
-  void listen(std::span<const float> learned, float* wish) const noexcept {
+  /// Both together, until a near talker is there: then the rules alone, which take less of him.
+  void listen(std::span<const float> learned, float* wish, float share) const noexcept {
     for (int k = 0; k < bins_; ++k) {
       const float together = std::sqrt(wish[k]) * learned[static_cast<std::size_t>(k)];
-      wish[k] += far_weight_ * (together - wish[k]);
+      wish[k] += share * (together - wish[k]);
     }
   }
 
