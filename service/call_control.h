@@ -16,7 +16,7 @@
 namespace conclave::service {
 
 struct CallControlConfig {
-  std::string base_path = "/dolby/ws/rest/callcontrol";
+  std::string base_path = CONCLAVE_CALL_CONTROL_PATH;  ///< as the built-in provider profile has it
   int token_lifetime_s = 12 * 3600;
   int wrong_passcodes_of_phone = 5;     ///< within a minute, then 429
   int wrong_passcodes_of_address = 20;  ///< likewise: serial numbers are easily made up

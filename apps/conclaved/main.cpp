@@ -24,6 +24,7 @@
 #include "control/door/local_door.h"
 #include "control/phone/phone.h"
 #include "control/phone/wav.h"
+#include "control/provider/profile.h"
 #include "control/provisioning/config_applier.h"
 #include "control/web/certificate.h"
 #include "control/web/portal.h"
@@ -63,6 +64,24 @@ void apply_configuration(const std::string& path, control::Registry& settings) {
   }
   log::info("provisioning", "configuration file",
             {{"file", path}, {"verdict", control::name_of(report.verdict)}});
+}
+
+/// The provider's values, and what the surfaces show of it. A profile that cannot be used changes
+/// nothing: another provider's addresses would be worse than the last good ones.
+nlohmann::json apply_provider(const PhoneOptions& options, control::Registry& settings) {
+  const std::string file =
+      options.provider.empty() ? settings.get_text(Key::kProviderProfileFile) : options.provider;
+  const auto profile = file.empty()
+                           ? Result<control::ProviderProfile>(control::built_in_provider_profile())
+                           : control::load_provider_profile(file);
+  const Status applied =
+      profile ? control::apply_provider_profile(*profile, settings) : Status(profile.error());
+  if (!applied) {
+    log::warning("provider", applied.error().message);
+    return {{"problem", applied.error().message}};
+  }
+  for (const std::string& note : profile->notes) log::info("provider", note);
+  return control::to_json(*profile);
 }
 
 Status apply_options(const PhoneOptions& options, control::Registry& settings) {
@@ -156,6 +175,7 @@ Status run(const PhoneOptions& options, std::atomic<bool>& start_anew) {
   if (const std::string note = settings.load(); !note.empty()) {
     log::warning("settings", note);
   }
+  nlohmann::json provider = apply_provider(options, settings);
   if (!options.configuration.empty()) apply_configuration(options.configuration, settings);
   CONCLAVE_CHECK_STATUS(apply_options(options, settings));
 
@@ -172,6 +192,7 @@ Status run(const PhoneOptions& options, std::atomic<bool>& start_anew) {
   config.data_folder = options.data;
   config.version = CONCLAVE_VERSION;
   config.sample_rate = std::stoi(settings.get_text(Key::kAudioDeviceSampleRate));
+  config.provider = std::move(provider);
   if (audio) config.inventory = audio->inventory();
   control::Phone::Parts parts;
   parts.settings = &settings;

@@ -27,6 +27,8 @@ int parse_options(int argc, char** argv, PhoneOptions* options) {
       ->allow_extra_args(false);
   app.add_option("--configuration", options->configuration,
                  "Configuration file to put in force at the start (docs/configuration-files.md)");
+  app.add_option("--provider", options->provider,
+                 "Provider profile to use instead of the setting's (docs/provider-profile.md)");
   app.add_option("--join", options->join, "Passcode of a conference to join and to stay in");
   app.add_option("--email", options->email, "E-mail address for --join");
   app.add_option("--report", options->report, "JSON file to write at the end");

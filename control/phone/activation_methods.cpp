@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Activation, deactivation and factory reset for every door.
+#include <algorithm>
 #include <chrono>
 
 #include "base/log.h"
@@ -17,6 +18,19 @@ constexpr std::chrono::milliseconds kBeforeRestart{300};
 
 RpcFailure not_confirmed() {
   return {kRpcInvalidParams, "this cannot be undone: confirm must be true", nullptr};
+}
+
+/// Begins with "deactivate", letters only: no profile may take another method's name.
+std::string provider_command(const Json& provider) {
+  const auto texts = provider.find("texts");
+  if (texts == provider.end() || !texts->is_object()) return {};
+  const auto at = texts->find("deactivate_command");
+  if (at == texts->end() || !at->is_string()) return {};
+  auto command = at->get<std::string>();
+  const bool letters = std::all_of(command.begin(), command.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  });
+  return letters && command.starts_with("deactivate") ? command : std::string();
 }
 
 }  // namespace
@@ -46,11 +60,13 @@ void Phone::add_activation_methods() {
         if (!params["confirm"].get<bool>()) return not_confirmed();
         return deactivate(caller);
       });
-  // The guide's shell command, which asks nobody back.
-  dispatcher_.add("deactivateBTService", {}, "The same as activation.deactivate.",
-                  [deactivate](const Json&, const RpcCaller& caller) -> RpcResult {
-                    return deactivate(caller);
-                  });
+  // The guide's shell command, which asks nobody back, has the provider's name in it.
+  if (const std::string command = provider_command(config_.provider); !command.empty()) {
+    dispatcher_.add(command, {}, "The same as activation.deactivate.",
+                    [deactivate](const Json&, const RpcCaller& caller) -> RpcResult {
+                      return deactivate(caller);
+                    });
+  }
   dispatcher_.add(
       "phone.factory_reset", {{"confirm", Param::Type::kBool, true}},
       "Deletes everything but the service's CA certificate and starts the phone anew.",

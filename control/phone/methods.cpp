@@ -150,6 +150,9 @@ void Phone::add_other_methods() {
                                ? parse_language(tag->get_ref<const std::string&>())
                                : language());
       });
+  dispatcher_.add("provider.show", {},
+                  "Names, addresses, support contacts and firewall requirements of the provider.",
+                  [this](const Json&, const RpcCaller&) -> RpcResult { return config_.provider; });
   // A WebSocket answers this itself, with the revision of that client's own messages.
   dispatcher_.add("state.resync", {}, "The whole state.",
                   [this](const Json&, const RpcCaller&) -> RpcResult {

@@ -58,6 +58,7 @@ Phone::Phone(PhoneConfig config, Parts parts)
                     {"language", tag_of(language())},
                     {"operation_mode", settings_->get_text(Key::kFeaturesOperationMode)},
                     {"started_ms", wall_ms()}}},
+                  {"provider", config_.provider},
                   {"roster", Json::object()},
                   {"web", {{"sessions", 0}}},
                   {"service", {{"address", settings_->get_text(Key::kDvmsServerAddress)}}}});

@@ -22,6 +22,8 @@ struct PhoneConfig {
   std::string model = "Conclave";
   int sample_rate = 48000;
   AudioInventory inventory;
+  /// The provider profile in force as to_json() makes it, for the state tree and provider.show.
+  nlohmann::json provider = nlohmann::json::object();
 };
 
 /// The control plane of one phone: settings, state, conference and the methods every door offers.

@@ -10,6 +10,7 @@
 
 #include "control/activation/factory_reset.h"
 #include "control/phone/phone.h"
+#include "control/provider/profile.h"
 #include "tests/control/fakes.h"
 #include "tests/support/temp_folder.h"
 
@@ -35,6 +36,7 @@ class ActivationTest : public ::testing::Test {
     parts.calls = [this] { return std::make_unique<test::FakeCall>(&loop_, &calls_); };
     PhoneConfig config;
     config.data_folder = folder_.path();
+    config.provider = to_json(built_in_provider_profile());
     phone_ = std::make_unique<Phone>(config, std::move(parts));
     loop_ = &phone_->loop();
     phone_->start();

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 
 CONCLAVED, CONCLAVE = sys.argv[1], sys.argv[2]
+PROFILE = str(pathlib.Path(__file__).resolve().parents[2] / "control/provider/profiles/example.json")
 
 
 def run(*arguments):
@@ -112,17 +113,31 @@ def check_factory_reset(folder):
     expect(phone.wait(timeout=30) == 0, "SIGTERM ends with 0")
 
 
+def check_provider(folder):
+    """The profile that --provider named: shown, published, and its addresses in force."""
+    shown = json.loads(run(CONCLAVE, "ctl", "--data", str(folder), "provider.show").stdout)
+    expect(shown["id"] == "example" and shown["support"][0]["email"] == "help@example.com",
+           f"provider.show: {shown}")
+    expect(any(rule["destination"] == "meet.example.com" and rule["ports"] == "443"
+               for rule in shown["firewall"]["requirements"]), "firewall requirements")
+    rows = json.loads(run(CONCLAVE, "ctl", "--data", str(folder), "settings.list").stdout)
+    address = next(row for row in rows if row["name"] == "Dvms.Server.Address")
+    expect(address["layer"] == "provider" and "meet.example.com" in address["value"], f"layer: {address}")
+
+
 def check_phone(folder):
     expect(run(CONCLAVED, "--version", "--json").stdout.startswith("{"), "--version --json")
     expect(run(CONCLAVED, "--no-such-option").returncode == 2, "wrong use ends with 2")
-    wrong = run(CONCLAVED, "--data", f"{folder}/x", "--set", "Dvms.Proxy.Port=99999")
+    wrong = run(CONCLAVED, "--data", f"{folder}/x", "--set", "Dvms.Proxy.Port=99999",
+                "--provider", "/nonexistent/provider.json")
     expect(wrong.returncode == 1 and "65535" in wrong.stderr, "a wrong setting ends with 1")
+    expect("cannot read the provider profile /nonexistent" in wrong.stderr, "a profile that is not there is told")
     report = folder / "report.json"
     (folder / "site.conf").write_text(
         "conclave-configuration 1\nrevision 1\n[site]\nlock Audio.Agc.Target = -21\n")
     phone = subprocess.Popen(
         [CONCLAVED, "--data", str(folder), "--port", "0", "--report", str(report),
-         "--configuration", str(folder / "site.conf"), "--set", "Sip.Account.DisplayName=Room 4"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+         "--provider", PROFILE, "--configuration", str(folder / "site.conf"), "--set", "Sip.Account.DisplayName=Room 4"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         ready = json.loads(phone.stdout.readline())
         expect(ready["ready"] is True and ready["user"] == "admin", "ready line")
@@ -132,6 +147,7 @@ def check_phone(folder):
             sys.exit("failed: a session without login")
         except urllib.error.HTTPError as refused:
             expect(refused.code == 401, "session without login is 401")
+        check_provider(folder)
         muted = run(CONCLAVE, "ctl", "--data", str(folder), "call.mute", '{"muted":true}')
         expect(json.loads(muted.stdout) == {"muted": True}, "ctl call.mute: " + muted.stderr)
         spanish = json.loads(run(CONCLAVE, "ctl", "--data", str(folder), "errors.list",

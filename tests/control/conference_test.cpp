@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <future>
-
 #include <set>
 
 #include "control/phone/phone.h"
+#include "control/provider/profile.h"
 #include "tests/control/fakes.h"
 #include "tests/support/temp_folder.h"
 
@@ -70,6 +70,7 @@ class ConferenceTest : public ::testing::Test {
     parts.calls = [this] { return std::make_unique<test::FakeCall>(&loop_, &calls_); };
     PhoneConfig config;
     config.data_folder = folder_.path();
+    config.provider = to_json(built_in_provider_profile());
     phone_ = std::make_unique<Phone>(config, std::move(parts));
     loop_ = &phone_->loop();
     phone_->start();
@@ -194,6 +195,13 @@ TEST_F(ConferenceTest, F127_messages_are_shown_in_the_phones_language) {
   EXPECT_EQ(ask("errors.list", {{"language", "es"}})["result"][0]["language"], "es");
   EXPECT_EQ(ask("errors.list", {{"language", "tlh"}})["result"][0]["language"], "en");
   EXPECT_TRUE(ask("errors.list", {{"language", 7}}).contains("error"));
+}
+
+TEST_F(ConferenceTest, F9_F67_contacts_and_firewall_requirements_are_told_by_state_and_method) {
+  const Json told = ask("provider.show")["result"];
+  EXPECT_EQ(told["support"].size(), 3U);
+  EXPECT_FALSE(told["firewall"]["requirements"].empty());
+  EXPECT_EQ(phone_->state().snapshot()->state["provider"], told);
 }
 
 TEST_F(ConferenceTest, service_down_at_start_and_coming_up_later_is_joined_by_itself) {
