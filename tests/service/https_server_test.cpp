@@ -103,6 +103,14 @@ struct Https : testing::Test {
       seen_query = request.query;
       seen_bearer = request.bearer;
       seen_body = request.body;
+      HttpAnswer bad;
+      bad.body = R"({"ok":true})";
+      bad.conduct = request.path == "/close"     ? HttpAnswer::Conduct::kClose
+                    : request.path == "/silent"  ? HttpAnswer::Conduct::kSilent
+                    : request.path == "/endless" ? HttpAnswer::Conduct::kEndless
+                    : request.path == "/slow"    ? HttpAnswer::Conduct::kSlow
+                                                 : HttpAnswer::Conduct::kProper;
+      if (bad.conduct != HttpAnswer::Conduct::kProper) return bad;
       return request.path == "/empty" ? HttpAnswer{204, ""} : HttpAnswer{200, R"({"ok":true})"};
     });
     ASSERT_TRUE(started.ok()) << started.error().message;
@@ -293,6 +301,29 @@ TEST_F(Https, a_poller_that_leaves_is_forgotten) {
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   news = true;
   server->notify();
+  EXPECT_EQ(request("GET", "/a").status, 200);
+}
+
+TEST_F(Https, misbehaviour_on_order_and_good_requests_after_it) {
+  EXPECT_EQ(request("GET", "/close").code, CURLE_GOT_NOTHING);
+  {
+    Raw silent(server->port());
+    ASSERT_TRUE(silent.handshake());
+    silent.send(head("GET /silent") + "\r\n");
+    Raw slow(server->port());
+    ASSERT_TRUE(slow.handshake());
+    slow.send(head("GET /slow") + "\r\n");
+    const auto start = Clock::now();
+    std::string got;
+    while (got.find("\r\n\r\n{\"o") == std::string::npos && seconds_since(start) < 8) {
+      got += slow.some();
+    }
+    EXPECT_NE(got.find("content-length: 11"), std::string::npos) << got;
+    EXPECT_GT(seconds_since(start), 1.5) << "a byte a second";
+  }
+  const auto endless = request("GET", "/endless");
+  EXPECT_EQ(endless.status, 200);
+  EXPECT_GE(endless.body.size(), 60u * 1024 * 1024);
   EXPECT_EQ(request("GET", "/a").status, 200);
 }
 
