@@ -55,7 +55,7 @@ Status run_scene(const Header& h, const std::vector<float>& samples) {
   const auto lead = static_cast<std::size_t>(h.lead_ms) * static_cast<std::size_t>(h.rate) / 1000;
   const bool has_far = h.has_far != 0;
   for (int f = 0; f < frames; ++f) {
-    const auto at = static_cast<std::size_t>(f * hop);
+    const auto at = static_cast<std::size_t>(f) * static_cast<std::size_t>(hop);
     for (std::size_t i = 0; i < static_cast<std::size_t>(hop); ++i) {
       const float near = samples[total + at + i];
       const float both = near + samples[2 * total + at + i];

@@ -30,8 +30,10 @@ float MaskBands::centre_hz(int band) noexcept { return static_cast<float>(centre
 MaskBands::MaskBands(int sample_rate, int fft_size) {
   const double step = static_cast<double>(sample_rate) / fft_size;
   bins_ = std::min(fft_size / 2 + 1, static_cast<int>(kHighestHz / step) + 1);
-  std::vector<double> centres;
-  for (int b = 0; b < kBands; ++b) centres.push_back(centre(b));
+  std::vector<double> centres(kBands);
+  for (int b = 0; b < kBands; ++b) centres[static_cast<std::size_t>(b)] = centre(b);
+  lower_.reserve(static_cast<std::size_t>(bins_));
+  upwards_.reserve(static_cast<std::size_t>(bins_));
   std::vector<std::vector<float>> columns(kBands, std::vector<float>(bins_, 0.0F));
   for (int k = 0; k < bins_; ++k) {
     const double hz = k * step;

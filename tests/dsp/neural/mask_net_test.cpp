@@ -62,6 +62,7 @@ TEST(MaskNet, two_runs_and_a_reset_are_the_same_bit_for_bit) {
   auto one = MaskNet::create().value();
   auto two = MaskNet::create().value();
   std::vector<std::array<float, kOutputs>> heard;
+  heard.reserve(50);
   for (int t = 0; t < 50; ++t) heard.push_back(flat(one->process(input(t))));
   for (int t = 0; t < 50; ++t)
     EXPECT_EQ(flat(two->process(input(t))), heard[static_cast<std::size_t>(t)]);
