@@ -26,7 +26,7 @@ constexpr std::size_t kMaxWaiting = 200;  // long polls; the rest are answered a
 constexpr std::size_t kDrainBytes = 64 * 1024;
 // Of faults on order: how long nothing is said, and how much is sent "for ever".
 constexpr int kSilentSeconds = 120;
-constexpr std::size_t kEndlessBytes = 64 * 1024 * 1024;
+constexpr std::size_t kEndlessBytes = 16 * 1024 * 1024;
 constexpr std::size_t kEndlessChunk = 4096;
 
 /// SHA-256 of the certificate that the client has shown and proven to hold the key of.
@@ -403,6 +403,7 @@ class LwsServer final : public HttpsServer {
     }
     if (!ok || lws_finalize_write_http_header(wsi, start, &p, end) != 0) return -1;
     if (answer.body.empty()) return finish(wsi, slot);
+    if (endless) arm(wsi, kSilentSeconds);  // a good answer's time limit would end it
     exchange.state = endless                                        ? Exchange::State::kEndless
                      : answer.conduct == HttpAnswer::Conduct::kSlow ? Exchange::State::kSlow
                                                                     : Exchange::State::kBody;
