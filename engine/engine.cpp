@@ -11,6 +11,9 @@ namespace conclave::engine {
 namespace {
 
 // The far end's echo rings on after its speech: that long nothing learns noise or direction.
+// Ten filters do not fit into a core's cache, and going through memory is what they cost: of an
+// array, the late tail above 8 kHz is left to the beams and to residual suppression.
+constexpr float kArrayHighTailMs = 80.0F;
 constexpr int kFarHangoverBlocks = 20;
 constexpr float kNearProbable = 0.5F;
 constexpr float kFilterFitsDb = 3.0F;
@@ -433,10 +436,13 @@ Status Engine::build() {
   std::ranges::fill(residual_gain_[0], 1.0F);
 
   if (has_echo_control()) {
-    CONCLAVE_TRY(canceller_, dsp::EchoCanceller::create({.sample_rate = rate,
-                                                         .microphones = lines_,
-                                                         .hop = hop_,
-                                                         .tail_ms = config_.echo_tail_ms}));
+    CONCLAVE_TRY(canceller_,
+                 dsp::EchoCanceller::create(
+                     {.sample_rate = rate,
+                      .microphones = lines_,
+                      .hop = hop_,
+                      .tail_ms = config_.echo_tail_ms,
+                      .high_tail_ms = lines_ > 1 ? kArrayHighTailMs : config_.echo_tail_ms}));
     CONCLAVE_TRY(aligner_, ReferenceAligner::create(rate, hop_, config_.echo_tail_ms,
                                                     canceller_->max_shift()));
     CONCLAVE_TRY(residual_, dsp::ResidualSuppressor::create(

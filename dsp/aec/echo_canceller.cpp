@@ -20,7 +20,11 @@ constexpr float kOffset = 0.03F;
 constexpr float kSilence = 1e-9F;  // mean square, -90 dBFS
 constexpr float kMainProcessNoise = 1.0e-3F;
 constexpr float kShadowProcessNoise = 0.1F;
-constexpr int kConstrained = 2;       // partitions per block
+constexpr float kHighHz = 8000.0F;
+// Partitions per block that the time limit is put on. Each costs two transforms a microphone; with
+// many of them half as often is enough.
+constexpr int kConstrainedAlone = 2;
+constexpr int kConstrainedOfMany = 1;
 constexpr int kChangeBlocks = 8;      // how long the shadow must be better
 constexpr float kChangeRatio = 0.6F;  // and by how much (power)
 constexpr int kDivergedBlocks = 20;
@@ -55,6 +59,17 @@ Taken take(std::span<const float> from, float* to) {
   return taken;
 }
 
+int partitions_of(const EchoCancellerConfig& config, float ms) {
+  const float samples = ms * 1e-3F * static_cast<float>(config.sample_rate);
+  return std::max(1, static_cast<int>(std::ceil(samples / static_cast<float>(config.hop) - 1e-3F)));
+}
+
+int bins_up_to(const EchoCancellerConfig& config, float hz, int fft_size) {
+  return static_cast<int>(hz * static_cast<float>(fft_size) /
+                          static_cast<float>(config.sample_rate)) +
+         1;
+}
+
 float db(float power) { return 10 * std::log10(power + 1e-20F); }
 
 }  // namespace
@@ -67,15 +82,13 @@ class EchoCanceller::Impl {
         hop_(config.hop),
         size_(fft.size()),
         bins_(fft.bins()),
-        partitions_(
-            std::max(1, static_cast<int>(std::ceil(config.tail_ms * 1e-3F *
-                                                       static_cast<float>(config.sample_rate) /
-                                                       static_cast<float>(config.hop) -
-                                                   1e-3F)))),
+        partitions_(partitions_of(config, config.tail_ms)),
         fft_(std::move(fft)),
         history_(config.references, partitions_, bins_),
-        main_(config.microphones, config.references, partitions_, hop_, size_),
-        shadow_(1, config.references, partitions_, hop_, size_),
+        main_(config.microphones, config.references, partitions_, hop_, size_,
+              partitions_of(config, config.high_tail_ms), bins_up_to(config, kHighHz, size_)),
+        shadow_(1, config.references, partitions_, hop_, size_,
+                partitions_of(config, config.high_tail_ms), bins_up_to(config, kHighHz, size_)),
         far_time_(config.references, size_),
         mic_time_(config.microphones, hop_),
         time_(1, size_),
@@ -141,8 +154,8 @@ class EchoCanceller::Impl {
     }
     find_misfit();
     run_shadow();
-    main_.constrain(fft_, kConstrained);
-    shadow_.constrain(fft_, kConstrained);
+    main_.constrain(fft_, mics_ > 1 ? kConstrainedOfMany : kConstrainedAlone);
+    shadow_.constrain(fft_, kConstrainedAlone);
     finish_metrics();
   }
 
@@ -405,6 +418,9 @@ Result<std::unique_ptr<EchoCanceller>> EchoCanceller::create(const EchoCanceller
   if (config.hop < 64 || config.hop > 1024) {
     return Error{"echo canceller with a hop of " + std::to_string(config.hop) +
                  " samples; 64..1024 are possible"};
+  }
+  if (!(config.high_tail_ms > 0)) {
+    return Error{"echo canceller: the tail above 8 kHz must be above 0 ms"};
   }
   if (!(config.tail_ms > 0 && config.tail_ms <= 500)) {
     return Error{"echo canceller: the tail must be above 0 and at most 500 ms"};

@@ -10,11 +10,12 @@
 namespace conclave::dsp {
 
 struct EchoCancellerConfig {
-  int sample_rate = 48000;  ///< 16000 or 48000
-  int microphones = 1;      ///< 1..16
-  int hop = 480;            ///< samples in a block, 64..1024
-  float tail_ms = 200;      ///< echo path length, hop..500 ms
-  int references = 1;       ///< far-end channels, 1..4
+  int sample_rate = 48000;   ///< 16000 or 48000
+  int microphones = 1;       ///< 1..16
+  int hop = 480;             ///< samples in a block, 64..1024
+  float tail_ms = 200;       ///< echo path length, hop..500 ms
+  float high_tail_ms = 500;  ///< the same above 8 kHz, where rooms fade sooner; at most tail_ms
+  int references = 1;        ///< far-end channels, 1..4
 };
 
 struct EchoCancellerParams {

@@ -110,7 +110,8 @@ void FarHistory::delay(int samples, int hop, int fft_size) {
   }
 }
 
-KalmanBank::KalmanBank(int microphones, int references, int partitions, int hop, int fft_size)
+KalmanBank::KalmanBank(int microphones, int references, int partitions, int hop, int fft_size,
+                       int wide_partitions, int narrow_bins)
     : microphones_(microphones),
       partitions_(partitions),
       count_(references * partitions),
@@ -118,6 +119,8 @@ KalmanBank::KalmanBank(int microphones, int references, int partitions, int hop,
       size_(fft_size),
       bins_(fft_size / 2 + 1),
       row_(padded(bins_)),
+      wide_(wide_partitions),
+      narrow_(std::min(narrow_bins, bins_)),
       overlap_(static_cast<float>(hop) / static_cast<float>(fft_size)),
       weights_(1, microphones * count_ * 3 * row_),
       echo_(microphones, 2 * row_),
@@ -149,7 +152,7 @@ void KalmanBank::prior(int mic) {
   const float decay = std::pow(10.0F, -kPriorDecayDbPerSecond * 0.01F / 10.0F);
   for (int q = 0; q < count_; ++q) {
     const float p = kPriorGain * std::pow(decay, static_cast<float>(q % partitions_));
-    std::fill_n(weights(mic, q) + 2 * row_, bins_, p);
+    std::fill_n(weights(mic, q) + 2 * row_, reach(q), p);
   }
 }
 
@@ -179,7 +182,7 @@ void KalmanBank::filter(const FarHistory& far, const KalmanStep& step) {
                       echo,
                       echo + row_,
                       spread};
-      run(lane, row_, step.gain, shrink, step.process_noise);
+      run(lane, padded(reach(q)), step.gain, shrink, step.process_noise);
     }
   }
 }
@@ -227,7 +230,8 @@ void KalmanBank::constrain(RealFft& fft, int count) {
       fft.inverse_unscaled(bins_work_[0], time_[0]);
       std::fill(time_.data() + hop_, time_.data() + size_, 0.0F);
       fft.forward(time_[0], bins_work_[0]);
-      for (int k = 0; k < bins_; ++k) {
+      const int reached = reach(q);
+      for (int k = 0; k < reached; ++k) {
         wr[k] = work[2 * k];
         wi[k] = work[2 * k + 1];
       }
@@ -258,7 +262,8 @@ void KalmanBank::lift_uncertainty(float factor) {
     for (int q = 0; q < count_; ++q) {
       const float fade = std::pow(decay, static_cast<float>(q % partitions_));
       float* p = weights(m, q) + 2 * row_;
-      for (int k = 0; k < bins_ - 1; ++k) p[k] = std::max(p[k], fade * lift[k]);
+      const int reached = std::min(reach(q), bins_ - 1);
+      for (int k = 0; k < reached; ++k) p[k] = std::max(p[k], fade * lift[k]);
     }
     // The pending correction was weighed by the old uncertainty: with the new one it would be
     // far too large.
@@ -277,7 +282,7 @@ void KalmanBank::advance_echo(RealFft& fft, int samples) {
   for (int m = 0; m < microphones_; ++m) {
     for (int first = 0; first < count_; first += partitions_) {
       for (int q = 0; q < partitions_; ++q) {
-        const float* w = weights(m, first + q);
+        const float* w = weights(m, first + q);  // zeros above what is filtered
         for (int k = 0; k < bins_; ++k) {
           work[2 * k] = w[k] * scale;
           work[2 * k + 1] = w[row_ + k] * scale;
@@ -292,7 +297,8 @@ void KalmanBank::advance_echo(RealFft& fft, int samples) {
         std::copy_n(response + q * hop_, hop_, time_.data());
         fft.forward(time_[0], bins_work_[0]);
         float* w = weights(m, first + q);
-        for (int k = 0; k < bins_; ++k) {
+        const int reached = reach(q);
+        for (int k = 0; k < reached; ++k) {
           w[k] = work[2 * k];
           w[row_ + k] = work[2 * k + 1];
         }

@@ -57,7 +57,10 @@ struct KalmanStep {
 class KalmanBank {
  public:
   KalmanBank() = default;
-  KalmanBank(int microphones, int references, int partitions, int hop, int fft_size);
+  /// From partition `wide_partitions` on only the first `narrow_bins` bins are filtered: high
+  /// frequencies fade sooner in a room, and memory is what this costs.
+  KalmanBank(int microphones, int references, int partitions, int hop, int fft_size,
+             int wide_partitions, int narrow_bins);
 
   void reset();
   /// Corrects by the block before, then predicts this block's echo: spectrum() and predicted().
@@ -93,6 +96,8 @@ class KalmanBank {
     return weights_.data() + (static_cast<std::ptrdiff_t>(mic) * count_ + q) * 3 * row_;
   }
   void prior(int mic);
+  /// Bins that a partition filters.
+  int reach(int q) const { return q % partitions_ < wide_ ? bins_ : narrow_; }
 
   int microphones_ = 0;
   int partitions_ = 0;  // of one reference
@@ -101,6 +106,8 @@ class KalmanBank {
   int size_ = 0;
   int bins_ = 0;
   int row_ = 0;
+  int wide_ = 0;    // partitions with all bins
+  int narrow_ = 0;  // bins of the others
   int next_constrained_ = 0;
   float overlap_ = 0;       // hop / fft size
   FrameBuffer weights_;     // mic, partition: real row, imaginary row, uncertainty row

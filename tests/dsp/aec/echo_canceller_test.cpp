@@ -204,6 +204,27 @@ TEST_P(EchoCancellerAt, a_later_reference_finds_the_filter_moved_along) {
   EXPECT_GT(db(power(rest, at(0.5)) / power(after, at(0.5))), reached - 3);
 }
 
+TEST(EchoCanceller, a_shorter_tail_above_8_khz_costs_the_voice_little) {
+  constexpr int kRate = 48000;
+  Signal far = white(5 * kRate, 0.1, 1);
+  for (int pole = 0; pole < 6; ++pole) {
+    float y = 0;
+    for (float& x : far) x = y += 0.25F * (x - y);  // -3 dB at 2.2 kHz, six times
+  }
+  const Signal mic = convolve(far, room_response(kRate, 0.15, 60, -3, 2, 0.3));
+  double erle[2] = {};
+  for (const float high_tail : {200.0F, 80.0F}) {
+    EchoCancellerConfig config = config_of(kRate);
+    config.high_tail_ms = high_tail;
+    auto aec = EchoCanceller::create(config).value();
+    const Signal error = cancel(*aec, mic, far, kRate / 100);
+    erle[high_tail < 100 ? 1 : 0] =
+        db(power(mic, 3 * kRate, 5 * kRate) / power(error, 3 * kRate, 5 * kRate));
+  }
+  EXPECT_GT(erle[0], 20);
+  EXPECT_GT(erle[1], erle[0] - 2);
+}
+
 TEST(EchoCanceller, two_references) {
   constexpr int kRate = 16000;
   constexpr int kHop = 160;
