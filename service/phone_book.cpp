@@ -79,9 +79,10 @@ Status PhoneBook::load() {
   Records records;
   for (const auto& [serial, value] : phones->items()) {
     if (!protocol::valid_identifier(serial) || !value.is_object()) return damaged;
-    const auto text_of = [&value](const char* key) {
-      const auto at = value.find(key);
-      return at != value.end() && at->is_string() ? at->get<std::string>() : std::string();
+    const json& fields = value;
+    const auto text_of = [&fields](const char* key) {
+      const auto at = fields.find(key);
+      return at != fields.end() && at->is_string() ? at->get<std::string>() : std::string();
     };
     const auto state = parse_phone_state(text_of("state"));
     const auto since = value.find("since");
