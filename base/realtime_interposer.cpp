@@ -26,11 +26,14 @@ extern "C" {
 
 int conclave_realtime_interposer_linked() { return 1; }
 
+// The C library's own names for what is interposed here.
+// NOLINTBEGIN(bugprone-reserved-identifier)
 void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 void __libc_free(void*);
+// NOLINTEND(bugprone-reserved-identifier)
 
 void* malloc(std::size_t size) {
   check("malloc");

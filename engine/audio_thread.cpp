@@ -105,7 +105,7 @@ Status AudioThread::start() {
   auto status = started.get_future();
   thread_ =
       std::thread([this, started = std::move(started)]() mutable { run(std::move(started)); });
-  const Status result = status.get();
+  Status result = status.get();
   if (!result) {
     thread_.join();
     for (auto& satellite : satellites_) satellite->stop();

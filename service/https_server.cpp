@@ -60,11 +60,14 @@ HttpAnswer refusal(int status, const char* message) {
   return {status, std::string(R"({"error":{"id":"JOIN-984","message":")") + message + R"("}})"};
 }
 
+/// What the library keeps for each connection: where our Exchange is.
+constexpr std::size_t kPointerBytes = sizeof(void*);
+
 class LwsServer final : public HttpsServer {
  public:
   explicit LwsServer(const HttpsConfig& config, Handler handler)
       : config_(config), handler_(std::move(handler)) {
-    protocols_[0] = {"http", &LwsServer::callback, sizeof(Exchange*), 0, 0, nullptr, 0};
+    protocols_[0] = {"http", &LwsServer::callback, kPointerBytes, 0, 0, nullptr, 0};
     protocols_[1] = {nullptr, nullptr, 0, 0, 0, nullptr, 0};
   }
 

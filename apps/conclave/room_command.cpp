@@ -83,7 +83,7 @@ Status serve(const RoomOptions& options) {
   // One line for programs that started us; the same as room.json.
   std::printf("%s\n", server->description().c_str());
   std::fflush(stdout);
-  const Status status = server->run();
+  Status status = server->run();
   serving = nullptr;
   return status;
 }

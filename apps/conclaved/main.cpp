@@ -233,7 +233,7 @@ Status run(const PhoneOptions& options, std::atomic<bool>& start_anew) {
     Status begun;
     phone.loop().run(
         [&] { begun = phone.conference().join_and_stay(options.join, options.email); });
-    CONCLAVE_CHECK_STATUS(begun);
+    if (!begun) return begun;
   }
 
   const nlohmann::json ready{

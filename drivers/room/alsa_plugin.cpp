@@ -384,16 +384,17 @@ int greet(Card& card, const char* socket_path, const char* name, snd_pcm_stream_
   }
   const Welcome& welcome = card.welcome;
   int result = 0;
-  if (got != static_cast<ssize_t>(sizeof(welcome)) || welcome.magic != kMagic ||
-      welcome.version != kVersion) {
+  const bool understood = got == static_cast<ssize_t>(sizeof(welcome)) && welcome.magic == kMagic &&
+                          welcome.version == kVersion;
+  const bool usable = memory >= 0 && card.event >= 0 && welcome.channels >= 1 &&
+                      welcome.channels <= 64 && welcome.ring_frames >= 1024 &&
+                      welcome.ring_frames <= (1U << 20) &&
+                      (welcome.ring_frames & (welcome.ring_frames - 1)) == 0 &&
+                      welcome.bytes == shared_bytes(welcome.ring_frames, welcome.channels);
+  if (!understood || (welcome.error >= 0 && !usable)) {
     result = -EPROTO;
   } else if (welcome.error < 0) {
     result = welcome.error;
-  } else if (memory < 0 || card.event < 0 || welcome.channels < 1 || welcome.channels > 64 ||
-             welcome.ring_frames < 1024 || welcome.ring_frames > (1U << 20) ||
-             (welcome.ring_frames & (welcome.ring_frames - 1)) != 0 ||
-             welcome.bytes != shared_bytes(welcome.ring_frames, welcome.channels)) {
-    result = -EPROTO;
   } else {
     void* mapped = mmap(nullptr, welcome.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
     if (mapped == MAP_FAILED) {

@@ -260,10 +260,10 @@ Status prepare_tls_folder(const std::string& folder, const std::string& ca_file,
     // nobody else.
     if (ca.empty()) ca = certificate;
     std::string both = certificate + "\n" + key;
-    const auto status = write_file(agent, both, 0600);
+    auto status = write_file(agent, both, 0600);
     OPENSSL_cleanse(both.data(), both.size());
     OPENSSL_cleanse(key.data(), key.size());
-    CONCLAVE_CHECK_STATUS(status);
+    if (!status) return status;
   }
   if (ca.empty()) return Error{"TLS needs a CA file, or a certificate with its private key"};
   return write_file(folder + "/cafile.pem", ca, 0600);

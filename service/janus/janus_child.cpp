@@ -33,7 +33,7 @@ std::string find_program(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::stringstream folders(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin");
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string candidate = folder + "/" + name;
+    std::string candidate = folder + "/" + name;
     if (!folder.empty() && access(candidate.c_str(), X_OK) == 0) return candidate;
   }
   return {};
@@ -127,7 +127,7 @@ Result<JanusInstallation> find_janus() {
   const auto module = [](const char* kind, const char* name) {
     for (const char* root : {"/usr/lib/*/janus/", "/usr/lib/janus/", "/usr/local/lib/janus/",
                              "/opt/janus/lib/janus/"}) {
-      const std::string found = find_module(std::string(root) + kind + "/" + name);
+      std::string found = find_module(std::string(root) + kind + "/" + name);
       if (!found.empty()) return found;
     }
     return std::string();
