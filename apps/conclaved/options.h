@@ -18,7 +18,7 @@ struct PhoneOptions {
   std::string ui;
   std::string service_ca;
   std::vector<std::string> set;  ///< NAME=VALUE
-  std::string provider;  ///< file; empty: by the settings
+  std::string provider;          ///< file; empty: by the settings
   std::string configuration;
   std::string join, email;
   std::string report;
