@@ -108,7 +108,9 @@ export async function check_call({ report, options, far, shot }, page) {
   );
   if (listens) {
     await report.check('F114 muted, the far end hears silence', async () => {
+      // What was said before is still on its way and in the recording's buffers; then not a word more.
       await page.waitForTimeout(1500);
+      await until(() => far_level_db(far) < kSilenceDb, 5000, 'the far end still hears the room');
       const levels = [];
       for (let i = 0; i < 8; ++i) {
         levels.push(far_level_db(far));

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "control/phone/phone.h"
+#include "control/provider/profile.h"
 #include "service/admin_desk.h"
 #include "service/call_control.h"
 #include "service/lab_ca.h"
@@ -87,6 +88,7 @@ struct Faults : testing::Test {
     parts.calls = [this] { return std::make_unique<control::test::FakeCall>(&loop, &media); };
     control::PhoneConfig phone_config;
     phone_config.data_folder = folder.path();
+    phone_config.provider = control::to_json(control::built_in_provider_profile());
     phone = std::make_unique<control::Phone>(phone_config, std::move(parts));
     loop = &phone->loop();
     phone->start();
