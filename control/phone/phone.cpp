@@ -91,7 +91,7 @@ Phone::Phone(PhoneConfig config, Parts parts)
   add_settings_methods();
   add_activation_methods();
   add_other_methods();
-  settings_->observe([this](std::span<const Key> keys) {
+  observing_ = settings_->observe([this](std::span<const Key> keys) {
     loop_.post([this, changed = std::vector<Key>(keys.begin(), keys.end())] {
       settings_changed(changed);
     });
@@ -102,7 +102,10 @@ Language Phone::language() const {
   return parse_language(settings_->get_text(Key::kDeviceLanguage));
 }
 
-Phone::~Phone() { stop(std::chrono::milliseconds(0)); }
+Phone::~Phone() {
+  observing_.reset();
+  stop(std::chrono::milliseconds(0));
+}
 
 void Phone::start() {
   loop_.every(std::chrono::milliseconds(50), [this] { tick(); });

@@ -107,6 +107,7 @@ class Phone {
   MediaCallFactory calls_;
   std::unique_ptr<Conference> conference_;
   std::function<void()> restart_;
+  std::shared_ptr<void> observing_;  // the settings
   std::uint64_t ticks_ = 0;
   bool stopped_ = false;
 };

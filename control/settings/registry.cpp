@@ -171,12 +171,15 @@ Status Registry::commit(std::vector<Entry> staged, std::vector<Key>* changed) {
 
 void Registry::tell(std::span<const Key> changed) {
   if (changed.empty()) return;
-  std::vector<Observer> observers;
+  std::vector<std::shared_ptr<Observer>> observers;
   {
     const std::lock_guard lock(mutex_);
-    observers = observers_;
+    std::erase_if(observers_, [](const auto& observer) { return observer.expired(); });
+    for (const auto& observer : observers_) observers.push_back(observer.lock());
   }
-  for (const Observer& observer : observers) observer(changed);
+  for (const auto& observer : observers) {
+    if (observer) (*observer)(changed);
+  }
 }
 
 std::optional<std::string> Registry::stage(Layer layer, const SettingRow& row, const Json& json,
@@ -378,9 +381,11 @@ Status Registry::set_state(Key key, Value value) {
   return {};
 }
 
-void Registry::observe(Observer observer) {
+std::shared_ptr<void> Registry::observe(Observer observer) {
+  auto kept = std::make_shared<Observer>(std::move(observer));
   const std::lock_guard lock(mutex_);
-  observers_.push_back(std::move(observer));
+  observers_.push_back(kept);
+  return kept;
 }
 
 void Registry::add_check(Check check) {

@@ -84,7 +84,9 @@ class Registry {
   /// For the component that owns a read-only row (serial number, activation state).
   Status set_state(Key key, Value value);
 
-  void observe(Observer observer);
+  /// The observer is told as long as what is returned here lives. Nothing may be applied while the
+  /// last copy of it goes.
+  [[nodiscard]] std::shared_ptr<void> observe(Observer observer);
   void add_check(Check check);
 
   /// Rows for people: name, title, type, value, layer, locked, default, unit, range, secret, group,
@@ -117,7 +119,7 @@ class Registry {
   std::mutex writing_;  // one apply at a time, without holding up readers during the fsync
   std::vector<Entry> entries_;
   nlohmann::json unknown_;  // of other versions: kept, so that going back loses nothing
-  std::vector<Observer> observers_;
+  std::vector<std::weak_ptr<Observer>> observers_;
   std::vector<Check> checks_;
 };
 

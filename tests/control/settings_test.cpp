@@ -251,7 +251,7 @@ TEST(Settings, a_locked_key_keeps_the_layers_above_out) {
 TEST(Settings, apply_is_all_or_nothing_and_tells_the_owner_once) {
   Registry registry;
   std::vector<Key> told;
-  registry.observe(
+  const auto observing = registry.observe(
       [&](std::span<const Key> keys) { told.insert(told.end(), keys.begin(), keys.end()); });
   auto outcome = registry.apply(Layer::kLocal, {{"Dvms.Proxy.Port", 99}, {"Network.Vlan.Id", -1}});
   EXPECT_FALSE(outcome.ok());
