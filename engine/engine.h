@@ -130,6 +130,8 @@ class Engine {
   void measure(ConstFrameView capture, ConstFrameView playback, ConstFrameView send) noexcept;
   void measure_satellites(ConstFrameView capture) noexcept;
 
+  static constexpr float kNearProbable = 0.5F;  // from here on somebody near talks
+
   EngineConfig config_;
   EngineParams params_;
   int hop_ = 0;
