@@ -1,33 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/provisioning/config_applier.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "control/access/digest.h"
 
 namespace conclave::control {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string sha256_hex(std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1) {
-    return {};
-  }
-  std::string hex;
-  for (unsigned i = 0; i < size; ++i) {
-    hex += "0123456789abcdef"[digest[i] >> 4];
-    hex += "0123456789abcdef"[digest[i] & 15];
-  }
-  return hex;
-}
 
 /// Where each name of a layer was written last: an include's line gives way to the file's own.
 using Written = std::map<std::string, const ConfigEntry*>;

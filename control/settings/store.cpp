@@ -2,7 +2,6 @@
 #include "control/settings/store.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,23 +12,13 @@
 #include <filesystem>
 #include <optional>
 
+#include "control/access/digest.h"
+
 namespace conclave::control {
 namespace {
 
 constexpr std::string_view kMagic = "conclave-store 1 sha256=";
 constexpr std::size_t kMaxBytes = 16 << 20;
-
-std::string sha256_hex(std::string_view data) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int length = 0;
-  EVP_Digest(data.data(), data.size(), digest.data(), &length, EVP_sha256(), nullptr);
-  std::string hex;
-  for (unsigned int i = 0; i < length; ++i) {
-    hex += "0123456789abcdef"[digest[i] >> 4];
-    hex += "0123456789abcdef"[digest[i] & 15];
-  }
-  return hex;
-}
 
 class File {
  public:
