@@ -46,16 +46,12 @@ class Parser {
   void file(std::string_view text, const std::string& name, int depth);
 
  private:
-  struct Section {
-    Layer layer;
-    std::map<std::string, int> seen;  // name in lower case -> line
-  };
   /// What one file adds; appended behind what it includes.
   struct File {
     std::string name;
     int depth;
     int line = 0;
-    std::map<Layer, std::map<std::string, int>> seen;
+    std::map<Layer, std::map<std::string, int>> seen;  // name in lower case -> line
     std::optional<Layer> layer;
     std::array<std::vector<ConfigEntry>, kLayerCount> entries;
   };
@@ -91,7 +87,7 @@ void Parser::file(std::string_view text, const std::string& name, int depth) {
   ++files_;
   open_.push_back(name);
   bool begun = false;
-  bool whole = text.empty() || text.back() == '\n';
+  const bool whole = text.empty() || text.back() == '\n';
   while (!text.empty()) {
     const auto end = std::min(text.find('\n'), text.size());
     std::string_view now = text.substr(0, end);
