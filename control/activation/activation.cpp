@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "control/conference/machine.h"
 #include "control/errors/catalogue.h"
+#include "control/loop/wall_clock.h"
 
 namespace conclave::control {
 namespace {
@@ -18,12 +19,6 @@ constexpr std::string_view kNotActivated = "not activated";
 constexpr std::string_view kActivated = "activated";
 constexpr std::string_view kDeactivated = "deactivated";
 constexpr std::string_view kDisabled = "disabled by provider";
-
-std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 

@@ -6,18 +6,13 @@
 
 #include "base/log.h"
 #include "control/errors/catalogue.h"
+#include "control/loop/wall_clock.h"
 
 namespace conclave::control {
 namespace {
 
 namespace protocol = service::protocol;
 using Json = nlohmann::json;
-
-std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 double rounded(double value, double step) { return std::round(value / step) * step; }
 

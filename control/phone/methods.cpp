@@ -6,6 +6,7 @@
 #include "base/realtime.h"
 #include "control/access/password.h"
 #include "control/errors/catalogue.h"
+#include "control/loop/wall_clock.h"
 #include "control/phone/phone.h"
 #include "control/provisioning/config_applier.h"
 
@@ -166,9 +167,7 @@ void Phone::add_other_methods() {
       [this](const Json&, const RpcCaller&) -> RpcResult { return dispatcher_.describe(); });
   dispatcher_.add("ping", {{"t", Param::Type::kNumber, false}}, "Answers.",
                   [](const Json& params, const RpcCaller&) -> RpcResult {
-                    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
-                        std::chrono::system_clock::now().time_since_epoch());
-                    Json answer{{"server_time_ms", now.count()}};
+                    Json answer{{"server_time_ms", wall_ms()}};
                     if (params.contains("t")) answer["t"] = params["t"];
                     return answer;
                   });

@@ -8,17 +8,12 @@
 #include "base/log.h"
 #include "control/access/password.h"
 #include "control/errors/catalogue.h"
+#include "control/loop/wall_clock.h"
 
 namespace conclave::control {
 namespace {
 
 using Json = nlohmann::json;
-
-std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 log::Level level_of(const std::string& name) {
   if (name == "debug") return log::Level::kDebug;
