@@ -3,17 +3,24 @@
 #include <webrtc/modules/interface/module_common_types.h>
 
 #include <algorithm>
+#include <mutex>
+#include <shared_mutex>
 
 #include "bench/echo/block_system.h"
 
 namespace conclave::bench::echo {
 namespace {
 
+// Making a canceller writes the transform tables that all cancellers of the process share, for a
+// moment with wrong values: none may process meanwhile, or runs with several jobs differ.
+std::shared_mutex shared_tables;
+
 // The canceller before AEC3 in the form that calls used: extended filter (128 ms), delay found by
 // itself, strongest suppression, high-pass.
 class WebrtcProcessor : public BlockProcessor {
  public:
   static Result<std::unique_ptr<BlockProcessor>> create(int rate, bool noise_suppression) {
+    const std::unique_lock nobody_processes(shared_tables);
     webrtc::Config config;
     config.Set<webrtc::ExtendedFilter>(new webrtc::ExtendedFilter(true));
     config.Set<webrtc::DelayAgnostic>(new webrtc::DelayAgnostic(true));
@@ -36,6 +43,7 @@ class WebrtcProcessor : public BlockProcessor {
     const float* mic_row = mics[0].data();
     float* out_row = out.data();
     float* unused_row = unused_.data();
+    const std::shared_lock nobody_makes(shared_tables);
     apm_->ProcessReverseStream(&far_row, stream_, stream_, &unused_row);
     apm_->set_stream_delay_ms(0);
     if (apm_->ProcessStream(&mic_row, stream_, stream_, &out_row) != 0)
