@@ -4,6 +4,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/durable_file.h"
 #include "base/log.h"
 #include "service/call_control.h"
 #include "service/files.h"
@@ -59,7 +60,7 @@ Result<std::string> load_or_make_admin_token(const std::string& path) {
   auto text = read_file(path, 256, &missing);
   if (missing) {
     std::string token = random_hex(kTokenBytes);
-    CONCLAVE_CHECK_STATUS(write_file(path, token + "\n", 0600));
+    CONCLAVE_CHECK_STATUS(write_durably(path, token + "\n", 0600));
     return token;
   }
   if (!text) return text;

@@ -115,15 +115,15 @@ bool same_email(std::string_view a, std::string_view b) {
 }  // namespace
 
 CallControl::CallControl(const CallControlConfig& config, const Clock& clock,
-                         const Directory& directory, ConferenceBook& book, PhoneBook& phones,
-                         FaultDesk& faults)
+                         const Meetings& meetings, ConferenceBook& book, PhoneBook& phones,
+                         FaultDesk& faults, Store* store)
     : config_(config),
       clock_(clock),
-      directory_(directory),
+      meetings_(meetings),
       book_(book),
       phones_(phones),
       faults_(faults),
-      tokens_(clock, config.token_lifetime_s),
+      tokens_(clock, config.token_lifetime_s, store),
       wrong_by_phone_(clock, config.wrong_passcodes_of_phone, kFailureWindowS),
       wrong_by_address_(clock, config.wrong_passcodes_of_address, kFailureWindowS),
       logins_(clock, config.logins_of_address, kFailureWindowS),
@@ -179,7 +179,7 @@ HttpAnswer CallControl::handle(const HttpRequest& request) {
   }
   // Nobody learns of a conference he is not in, not even that it exists.
   const auto conference = parts[1];
-  if (directory_.find(conference) == nullptr || !own(*session, conference)) return no_conference();
+  if (!meetings_.find(conference) || !own(*session, conference)) return no_conference();
   if (parts.size() == 3 && parts[2] == "roster") {
     return request.method == HttpMethod::kGet ? roster(request, conference) : wrong_method();
   }
@@ -249,6 +249,7 @@ HttpAnswer CallControl::login(const HttpRequest& request) {
     log::warning(kLog, "login refused", {{"serial", wanted->serial}, {"peer", request.peer}});
     return *refused;
   }
+  phones_.saw(wanted->serial, request.peer, wanted->model, wanted->version);
   const auto issued = tokens_.issue(wanted->serial, wanted->display_name);
   log::info(kLog, "login",
             {{"serial", wanted->serial},
@@ -269,10 +270,10 @@ HttpAnswer CallControl::join(const HttpRequest& request, const Session& session)
   const auto wanted = protocol::parse_join_request(request.body);
   if (!wanted) return bad_request(wanted.error());
 
-  const auto match = directory_.find_by_passcode(wanted->passcode);
+  const auto match = meetings_.find_by_passcode(wanted->passcode);
   bool found = match.has_value();
-  if (found && !wanted->email.empty() && !match->conference->emails.empty()) {
-    const auto& emails = match->conference->emails;
+  if (found && !wanted->email.empty() && !match->conference.emails.empty()) {
+    const auto& emails = match->conference.emails;
     found = std::any_of(emails.begin(), emails.end(),
                         [&](const auto& e) { return same_email(e, wanted->email); });
   }
@@ -288,7 +289,7 @@ HttpAnswer CallControl::join(const HttpRequest& request, const Session& session)
                : failure(404, "JOIN-NOTFOUND", "Meeting not found.", "JOIN-980",
                          "Meeting not found with provided passcode and email (Error code: 980)");
   }
-  const ConferenceEntry& conference = *match->conference;
+  const ConferenceEntry& conference = match->conference;
   if (conference.email_required && wanted->email.empty()) {
     return failure(400, "JOIN-975", "Email required to join this meeting (Error code: 975)");
   }

@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 #include "service/conference_book.h"
-#include "service/directory.h"
 #include "service/fault_desk.h"
 #include "service/https_server.h"
+#include "service/meetings.h"
 #include "service/phone_book.h"
 #include "service/secrets.h"
 
@@ -29,8 +29,9 @@ struct CallControlConfig {
 /// tests need no network. Any thread.
 class CallControl {
  public:
-  CallControl(const CallControlConfig& config, const Clock& clock, const Directory& directory,
-              ConferenceBook& book, PhoneBook& phones, FaultDesk& faults);
+  /// With `store`, sessions outlive this process.
+  CallControl(const CallControlConfig& config, const Clock& clock, const Meetings& meetings,
+              ConferenceBook& book, PhoneBook& phones, FaultDesk& faults, Store* store = nullptr);
 
   /// Where the SIP focus listens, for the answers to join requests. Before the first request.
   void set_sip(const std::string& host, int port);
@@ -60,7 +61,7 @@ class CallControl {
 
   const CallControlConfig config_;
   const Clock& clock_;
-  const Directory& directory_;
+  const Meetings& meetings_;
   ConferenceBook& book_;
   PhoneBook& phones_;
   FaultDesk& faults_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -14,6 +15,8 @@
 #include "service/protocol/messages.h"
 
 namespace conclave::service {
+
+class Store;
 
 /// Who is in which conference right now: the one truth that call control, SIP focus and bridge
 /// share.
@@ -45,6 +48,12 @@ class ConferenceBook {
   explicit ConferenceBook(const Clock& clock) : clock_(clock) {}
   /// Before other threads come in.
   void set_listener(Listener listener) { listener_ = std::move(listener); }
+  /// From now on what is here outlives this process, in `store`, which must outlive this. Who was
+  /// there before is expected again, as somebody who has just joined: the phone calls with the same
+  /// credentials, or joins anew. Before other threads come in.
+  void keep_in(Store& store);
+  /// What happens from now on is not kept: the service ends, its meetings do not.
+  void keep_no_more();
 
   /// A new expected participant; empty when the conference is full.
   std::optional<Participant> expect(std::string_view conference, std::uint64_t session,
@@ -67,6 +76,9 @@ class ConferenceBook {
   /// Drops expected ones whose time is over. Call about once a second.
   void sweep();
 
+  /// Everybody of a conference, expected ones too.
+  std::vector<Participant> participants(std::string_view conference) const;
+  std::size_t count() const;  ///< of those present, in all conferences
   protocol::Roster roster(std::string_view conference) const;
   std::uint64_t revision(std::string_view conference) const;
 
@@ -79,12 +91,21 @@ class ConferenceBook {
     bool all_muted = false;
   };
   void changed_locked(const Record& record);
+  // What is to be kept is noted under the lock and written without it: nobody who carries sound
+  // waits for a disk.
+  void keep_locked(const Record& record);
+  void forget_locked(const std::string& participant);
+  void keep_all_muted_locked(const std::string& conference, bool muted);
+  void write_down();
 
   const Clock& clock_;
   Listener listener_{};
   mutable std::mutex mutex_;
   std::map<std::string, Record, std::less<>> participants_;
   std::map<std::string, Conference, std::less<>> conferences_;
+  Store* store_ = nullptr;
+  std::deque<std::function<void(Store&)>> unwritten_;
+  std::mutex writing_;  ///< before mutex_; held by whoever writes, so that the order is kept
 };
 
 }  // namespace conclave::service

@@ -14,8 +14,6 @@
 #include <set>
 #include <sstream>
 
-#include "service/secrets.h"
-
 namespace conclave::service {
 namespace {
 
@@ -45,10 +43,8 @@ bool flag_of(const json& object, const char* key, bool fallback) {
   return it != object.end() && it->is_boolean() ? it->get<bool>() : fallback;
 }
 
-Result<ConferenceEntry> parse_conference(const json& value, std::size_t index) {
-  const auto wrong = [index](const std::string& what) {
-    return Error{"conferences[" + std::to_string(index) + "]: " + what};
-  };
+Result<ConferenceEntry> conference_of(const json& value) {
+  const auto wrong = [](const std::string& what) { return Error{what}; };
   if (!value.is_object()) return wrong("must be an object");
   ConferenceEntry out;
   out.id = text_of(value, "id");
@@ -91,13 +87,9 @@ std::int64_t end_of_day(const std::string& text) {
   return begin + 86400;
 }
 
-Result<PhoneEntry> parse_phone(const std::string& serial, const json& value) {
-  const auto wrong = [&serial](const std::string& what) {
-    return Error{"phones[\"" + serial + "\"]: " + what};
-  };
-  if (!protocol::valid_identifier(serial) || !value.is_object()) {
-    return Error{"phones: each needs a serial number and an object"};
-  }
+Result<PhoneEntry> phone_of(const json& value) {
+  const auto wrong = [](const std::string& what) { return Error{what}; };
+  if (!value.is_object()) return wrong("must be an object");
   PhoneEntry out;
   const auto pin = value.find("pin");
   out.pin = text_of(value, "pin");
@@ -129,24 +121,28 @@ Result<PhoneEntry> parse_phone(const std::string& serial, const json& value) {
 
 }  // namespace
 
-std::optional<Directory::Match> Directory::find_by_passcode(std::string_view passcode) const {
-  std::optional<Match> found;
-  // No early way out: how long it takes must not tell which entry nearly matched.
-  for (const auto& conference : conferences) {
-    if (same_secret(conference.chairperson_passcode, passcode)) {
-      found = Match{&conference, protocol::Role::kChairperson};
-    }
-    if (same_secret(conference.participant_passcode, passcode)) {
-      found = Match{&conference, protocol::Role::kParticipant};
-    }
-  }
-  return found;
-}
-
 const ConferenceEntry* Directory::find(std::string_view id) const {
   const auto it = std::find_if(conferences.begin(), conferences.end(),
                                [id](const ConferenceEntry& c) { return c.id == id; });
   return it == conferences.end() ? nullptr : &*it;
+}
+
+Result<ConferenceEntry> parse_conference(std::string_view text) {
+  return conference_of(json::parse(text, nullptr, /*allow_exceptions=*/false));
+}
+
+Result<PhoneEntry> parse_phone(std::string_view text) {
+  return phone_of(json::parse(text, nullptr, /*allow_exceptions=*/false));
+}
+
+std::string last_day_of(const PhoneEntry& entry) {
+  if (entry.pin_expires_s == 0) return {};
+  const std::time_t day = entry.pin_expires_s - 1;
+  std::tm parts{};
+  gmtime_r(&day, &parts);
+  char text[16];
+  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%d", &parts);
+  return std::string(text, size);
 }
 
 Result<Directory> parse_directory(std::string_view text) {
@@ -159,7 +155,11 @@ Result<Directory> parse_directory(std::string_view text) {
   std::set<std::string> ids;
   std::set<std::string> passcodes;
   for (std::size_t i = 0; i < list->size(); ++i) {
-    CONCLAVE_TRY(auto entry, parse_conference((*list)[i], i));
+    auto parsed = conference_of((*list)[i]);
+    if (!parsed) {
+      return Error{"conferences[" + std::to_string(i) + "]: " + parsed.error().message};
+    }
+    ConferenceEntry entry = std::move(*parsed);
     if (!ids.insert(entry.id).second) return Error{"two conferences have the id " + entry.id};
     if (!passcodes.insert(entry.chairperson_passcode).second ||
         !passcodes.insert(entry.participant_passcode).second) {
@@ -171,7 +171,12 @@ Result<Directory> parse_directory(std::string_view text) {
     if (!phones->is_object()) return Error{"\"phones\" must be an object by serial number"};
     out.open = flag_of(root, "open", false);
     for (const auto& [serial, value] : phones->items()) {
-      CONCLAVE_TRY(out.phones[serial], parse_phone(serial, value));
+      if (!protocol::valid_identifier(serial)) {
+        return Error{"phones: each needs a serial number and an object"};
+      }
+      auto phone = phone_of(value);
+      if (!phone) return Error{"phones[\"" + serial + "\"]: " + phone.error().message};
+      out.phones[serial] = std::move(*phone);
     }
   }
   return out;

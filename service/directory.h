@@ -41,14 +41,15 @@ struct Directory {
   std::map<std::string, PhoneEntry> phones{};  ///< by serial number
   bool open = true;                            ///< phones not listed may log in too
 
-  struct Match {
-    const ConferenceEntry* conference = nullptr;
-    protocol::Role role = protocol::Role::kParticipant;
-  };
-  /// Compares with every passcode, in the same time for right and wrong ones.
-  std::optional<Match> find_by_passcode(std::string_view passcode) const;
   const ConferenceEntry* find(std::string_view id) const;
 };
+
+/// One entry, from a JSON object with the members that conferences.json has. Errors say what is
+/// wrong with it.
+Result<ConferenceEntry> parse_conference(std::string_view json);
+Result<PhoneEntry> parse_phone(std::string_view json);
+/// The last day on which a PIN counts, as 2027-03-31; empty: for ever.
+std::string last_day_of(const PhoneEntry& entry);
 
 /// Errors say which entry is wrong and why: same passcode twice, no digits, empty id.
 Result<Directory> parse_directory(std::string_view json);

@@ -20,7 +20,7 @@
 #include <ctime>
 #include <memory>
 
-#include "service/files.h"
+#include "base/durable_file.h"
 
 namespace conclave::service {
 namespace {
@@ -147,8 +147,8 @@ Status make_ca(const std::string& certificate_file, const std::string& key_file)
   }
   CONCLAVE_TRY(const auto key_pem, key_to_pem(key.get()));
   CONCLAVE_TRY(const auto pem, certificate_to_pem(c.get()));
-  CONCLAVE_CHECK_STATUS(write_file(key_file, key_pem, 0600));
-  return write_file(certificate_file, pem, 0644);
+  CONCLAVE_CHECK_STATUS(write_durably(key_file, key_pem, 0600));
+  return write_durably(certificate_file, pem, 0644);
 }
 
 Status make_server(const LabCertificates& files, const std::string& ca_key_file,
@@ -175,8 +175,8 @@ Status make_server(const LabCertificates& files, const std::string& ca_key_file,
   }
   CONCLAVE_TRY(const auto key_pem, key_to_pem(key.get()));
   CONCLAVE_TRY(const auto pem, certificate_to_pem(c.get()));
-  CONCLAVE_CHECK_STATUS(write_file(files.key_file, key_pem, 0600));
-  return write_file(files.certificate_file, pem, 0644);
+  CONCLAVE_CHECK_STATUS(write_durably(files.key_file, key_pem, 0600));
+  return write_durably(files.certificate_file, pem, 0644);
 }
 
 bool valid_name(const std::string& name) {

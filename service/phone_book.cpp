@@ -1,30 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "service/phone_book.h"
 
-#include <chrono>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "base/log.h"
-#include "service/files.h"
 #include "service/secrets.h"
 
 namespace conclave::service {
 namespace {
 
-using nlohmann::json;
-
 constexpr const char* kLog = "service.phones";
-constexpr std::size_t kMaxFileBytes = 16 * 1024 * 1024;
 constexpr std::size_t kMaxRecords = 50'000;
 constexpr std::size_t kTokenBytes = 32;
-
-std::int64_t wall_clock_s() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 Error activation_error(const char* id) { return Error{"", id}; }
 
@@ -49,8 +37,8 @@ std::optional<PhoneState> parse_phone_state(std::string_view text) {
   return std::nullopt;
 }
 
-PhoneBook::PhoneBook(const Directory& directory, std::string file, WallClock now)
-    : directory_(directory), file_(std::move(file)), now_(now ? std::move(now) : wall_clock_s) {}
+PhoneBook::PhoneBook(const Directory& directory, Store* store, WallClock now)
+    : directory_(directory), store_(store), now_(now ? std::move(now) : wall_clock_s) {}
 
 std::string PhoneBook::basis_of(const std::string& serial) const {
   const auto entry = directory_.phones.find(serial);
@@ -66,58 +54,37 @@ const PhoneBook::Record* PhoneBook::record_of(const std::string& serial) const {
   return &found->second;
 }
 
+const PhoneEntry* PhoneBook::entry_of(const std::string& serial) const {
+  const Record* record = record_of(serial);
+  if (record != nullptr && record->entry) return &*record->entry;
+  const auto entry = directory_.phones.find(serial);
+  return entry != directory_.phones.end() ? &entry->second : nullptr;
+}
+
 Status PhoneBook::load() {
-  if (file_.empty()) return {};
-  bool missing = false;
-  const auto text = read_file(file_, kMaxFileBytes, &missing);
-  if (missing) return {};
-  if (!text) return text.error();
-  const Error damaged{file_ + " is damaged; restore it, or remove it and activate the phones anew"};
-  const json root = json::parse(*text, nullptr, false);
-  const auto phones = root.is_object() ? root.find("phones") : root.end();
-  if (!root.is_object() || phones == root.end() || !phones->is_object()) return damaged;
-  Records records;
-  for (const auto& [serial, value] : phones->items()) {
-    if (!protocol::valid_identifier(serial) || !value.is_object()) return damaged;
-    const json& fields = value;
-    const auto text_of = [&fields](const char* key) {
-      const auto at = fields.find(key);
-      return at != fields.end() && at->is_string() ? at->get<std::string>() : std::string();
-    };
-    const auto state = parse_phone_state(text_of("state"));
-    const auto since = value.find("since");
-    if (!state || since == value.end() || !since->is_number_integer()) return damaged;
-    records[serial] = {*state, text_of("token_sha256"), text_of("basis"),
-                       since->get<std::int64_t>()};
-  }
+  if (store_ == nullptr) return {};
+  CONCLAVE_TRY(auto records, store_->phones());
   const std::lock_guard lock(mutex_);
   records_ = std::move(records);
   return {};
 }
 
-Status PhoneBook::keep(Records records) {
-  if (!file_.empty()) {
-    json phones = json::object();
-    for (const auto& [serial, record] : records) {
-      phones[serial] = {{"state", to_string(record.state)}, {"since", record.since_s}};
-      if (!record.basis.empty()) phones[serial]["basis"] = record.basis;
-      if (!record.token_digest.empty()) phones[serial]["token_sha256"] = record.token_digest;
-    }
-    CONCLAVE_CHECK_STATUS(
-        write_file(file_, json({{"phones", std::move(phones)}}).dump(1) + "\n", 0600));
-  }
-  records_ = std::move(records);
+Status PhoneBook::keep(const std::string& serial, Record record) {
+  record.basis = basis_of(serial);
+  record.since_s = now_();
+  if (store_ != nullptr) CONCLAVE_CHECK_STATUS(store_->put_phone(serial, record));
+  records_[serial] = std::move(record);
   return {};
 }
 
 PhoneBook::Admission PhoneBook::admits(const std::string& serial) const {
   const std::lock_guard lock(mutex_);
   const Record* record = record_of(serial);
-  const auto entry = directory_.phones.find(serial);
-  if (record == nullptr && entry == directory_.phones.end()) {
+  const PhoneEntry* entry = entry_of(serial);
+  if (record == nullptr && entry == nullptr) {
     return directory_.open ? Admission::kYes : Admission::kUnknown;
   }
-  switch (record != nullptr ? record->state : entry->second.state) {
+  switch (record != nullptr ? record->state : entry->state) {
     case PhoneState::kActive:
       return Admission::kYes;
     case PhoneState::kInactive:
@@ -142,9 +109,9 @@ PhoneBook::Admission PhoneBook::admits(const std::string& serial, std::string_vi
 Result<std::string> PhoneBook::activate(const std::string& serial, std::string_view pin,
                                         std::string_view certificate) {
   const std::lock_guard lock(mutex_);
-  const auto entry = directory_.phones.find(serial);
-  if (entry == directory_.phones.end()) return activation_error("ACT-404");
-  const PhoneEntry& phone = entry->second;
+  const PhoneEntry* entry = entry_of(serial);
+  if (entry == nullptr) return activation_error("ACT-404");
+  const PhoneEntry& phone = *entry;
   const Record* record = record_of(serial);
   if ((record != nullptr ? record->state : phone.state) == PhoneState::kDeactivated) {
     return activation_error("ACT-423");
@@ -156,9 +123,10 @@ Result<std::string> PhoneBook::activate(const std::string& serial, std::string_v
   if (phone.pin.empty() || !same_secret(phone.pin, pin)) return activation_error("ACT-401");
   if (phone.pin_expires_s != 0 && now_() >= phone.pin_expires_s) return activation_error("ACT-410");
   std::string token = random_hex(kTokenBytes);
-  Records records = records_;
-  records[serial] = {PhoneState::kActive, sha256_hex(token), basis_of(serial), now_()};
-  if (const Status kept = keep(std::move(records)); !kept) {
+  Record next = record != nullptr ? *record : Record{};
+  next.state = PhoneState::kActive;
+  next.token_digest = sha256_hex(token);
+  if (const Status kept = keep(serial, std::move(next)); !kept) {
     log::error(kLog, kept.error().message);
     return activation_error("ACT-500");
   }
@@ -175,9 +143,11 @@ Result<std::string> PhoneBook::deactivate(std::string_view token) {
     }
   }
   if (serial.empty()) return serial;
-  Records records = records_;
-  records[serial] = {PhoneState::kInactive, "", basis_of(serial), now_()};
-  CONCLAVE_CHECK_STATUS(keep(std::move(records)));
+  const Record* record = record_of(serial);
+  Record next = record != nullptr ? *record : Record{};
+  next.state = PhoneState::kInactive;
+  next.token_digest.clear();
+  CONCLAVE_CHECK_STATUS(keep(serial, std::move(next)));
   return serial;
 }
 
@@ -187,28 +157,78 @@ Status PhoneBook::set_state(const std::string& serial, PhoneState state) {
   if (records_.size() >= kMaxRecords && !records_.contains(serial)) {
     return Error{"more than " + std::to_string(kMaxRecords) + " phones"};
   }
-  Records records = records_;
   const Record* before = record_of(serial);
-  const std::string token =
-      before != nullptr && state == PhoneState::kActive ? before->token_digest : std::string();
-  records[serial] = {state, token, basis_of(serial), now_()};
-  return keep(std::move(records));
+  Record next = before != nullptr ? *before : Record{};
+  next.state = state;
+  if (state != PhoneState::kActive) next.token_digest.clear();
+  return keep(serial, std::move(next));
+}
+
+Status PhoneBook::put(const std::string& serial, const PhoneEntry& entry) {
+  if (!protocol::valid_identifier(serial)) return Error{"no serial number"};
+  const std::lock_guard lock(mutex_);
+  if (records_.size() >= kMaxRecords && !records_.contains(serial)) {
+    return Error{"more than " + std::to_string(kMaxRecords) + " phones"};
+  }
+  Record next;
+  next.state = entry.state;
+  next.entry = entry;
+  return keep(serial, std::move(next));
+}
+
+Result<bool> PhoneBook::forget(const std::string& serial) {
+  const std::lock_guard lock(mutex_);
+  const bool seen = store_ != nullptr ? store_->seen().contains(serial) : seen_.contains(serial);
+  if (!records_.contains(serial) && !seen) return false;
+  if (store_ != nullptr) CONCLAVE_CHECK_STATUS(store_->remove_phone(serial));
+  records_.erase(serial);
+  seen_.erase(serial);
+  return true;
+}
+
+void PhoneBook::saw(const std::string& serial, const std::string& peer, const std::string& model,
+                    const std::string& version) {
+  const PhoneSeen seen{now_(), peer, model, version};
+  if (store_ != nullptr) {
+    if (const Status kept = store_->saw(serial, seen); !kept) {
+      log::warning(kLog, kept.error().message);
+    }
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  if (seen_.size() < kMaxRecords) seen_[serial] = seen;
 }
 
 std::vector<PhoneBook::Listed> PhoneBook::list() const {
+  const auto seen = store_ != nullptr ? store_->seen() : std::map<std::string, PhoneSeen>();
   const std::lock_guard lock(mutex_);
   std::set<std::string> serials;
   for (const auto& [serial, entry] : directory_.phones) serials.insert(serial);
   for (const auto& [serial, record] : records_) {
     if (record_of(serial) != nullptr) serials.insert(serial);
   }
+  for (const auto& [serial, when] : store_ != nullptr ? seen : seen_) serials.insert(serial);
   std::vector<Listed> out;
   for (const auto& serial : serials) {
-    if (const Record* record = record_of(serial)) {
-      out.push_back({serial, record->state, !record->token_digest.empty(), record->since_s});
-    } else {
-      out.push_back({serial, directory_.phones.at(serial).state, false, 0});
+    Listed listed;
+    listed.serial = serial;
+    const Record* record = record_of(serial);
+    const PhoneEntry* entry = entry_of(serial);
+    if (entry != nullptr) listed.entry = *entry;
+    listed.declared = entry != nullptr && (record == nullptr || !record->entry);
+    listed.known = record != nullptr || entry != nullptr;
+    // Who is merely seen logged in while every phone may.
+    listed.state = record != nullptr  ? record->state
+                   : entry != nullptr ? entry->state
+                   : directory_.open  ? PhoneState::kActive
+                                      : PhoneState::kInactive;
+    if (record != nullptr) {
+      listed.by_pin = !record->token_digest.empty();
+      listed.since_s = record->since_s;
     }
+    const auto& all = store_ != nullptr ? seen : seen_;
+    if (const auto at = all.find(serial); at != all.end()) listed.seen = at->second;
+    out.push_back(std::move(listed));
   }
   return out;
 }

@@ -12,21 +12,20 @@
 
 #include "base/result.h"
 #include "service/directory.h"
+#include "service/store/store.h"
 
 namespace conclave::service {
 
-/// Which phones are activated: what the directory says and, on top of it, what has happened since,
-/// kept in a file of its own so that it survives a restart. When the administrator changes a
-/// phone's entry in the directory, that entry counts again and what had happened is forgotten.
+/// Which phones are activated: what the directory says and, on top of it, what has happened since
+/// and what the administrator has written, kept in the store so that it survives a restart. When a
+/// phone's entry in the directory is changed, that entry counts again and all else is forgotten.
 ///
 /// Of an activation's token only the SHA-256 digest is kept. Any thread.
 class PhoneBook {
  public:
-  using WallClock = std::function<std::int64_t()>;  ///< seconds since 1970
-
-  /// `file` empty: nothing is kept. `directory` must outlive this.
-  explicit PhoneBook(const Directory& directory, std::string file = {}, WallClock now = {});
-  /// Reads the file, if there is one. A damaged one is an error: guessing would let phones in.
+  /// `store` null: nothing is kept. `directory` and `store` must outlive this.
+  explicit PhoneBook(const Directory& directory, Store* store = nullptr, WallClock now = {});
+  /// Reads the store. A damaged one is an error: guessing would let phones in.
   Status load();
 
   enum class Admission { kYes, kUnknown, kInactive, kDeactivated, kWrongToken };
@@ -43,32 +42,41 @@ class PhoneBook {
   Result<std::string> deactivate(std::string_view token);
   /// The administrator's word: ends an activation unless `state` is active.
   Status set_state(const std::string& serial, PhoneState state);
+  /// The administrator's entry, instead of the directory's. Ends an activation.
+  Status put(const std::string& serial, const PhoneEntry& entry);
+  /// Forgets all but what the directory says. False: there was nothing.
+  Result<bool> forget(const std::string& serial);
+  /// A login that was admitted.
+  void saw(const std::string& serial, const std::string& peer, const std::string& model,
+           const std::string& version);
 
   struct Listed {
     std::string serial{};
     PhoneState state = PhoneState::kInactive;
     bool by_pin = false;       ///< activated by a PIN, so that each login needs the token
     std::int64_t since_s = 0;  ///< of the state; 0: as the directory says
+    PhoneEntry entry{};        ///< that counts; its `state` is the one before any activation
+    bool known = true;         ///< false: nobody has written it down, it has merely logged in
+    bool declared = false;     ///< as conferences.json says
+    std::optional<PhoneSeen> seen{};
   };
   std::vector<Listed> list() const;
 
  private:
-  struct Record {
-    PhoneState state = PhoneState::kInactive;
-    std::string token_digest{};  ///< empty: none
-    std::string basis{};         ///< digest of the directory's entry that this was built on
-    std::int64_t since_s = 0;
-  };
+  using Record = PhoneRecord;
   using Records = std::map<std::string, Record>;
   std::string basis_of(const std::string& serial) const;
   const Record* record_of(const std::string& serial) const;
-  Status keep(Records records);
+  /// The entry that counts; null: nobody has written the phone down.
+  const PhoneEntry* entry_of(const std::string& serial) const;
+  Status keep(const std::string& serial, Record record);
 
   const Directory& directory_;
-  const std::string file_;
+  Store* const store_;
   const WallClock now_;
   mutable std::mutex mutex_;
   Records records_;
+  std::map<std::string, PhoneSeen> seen_;  ///< without a store
 };
 
 std::string_view to_string(PhoneState state);

@@ -6,10 +6,14 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <span>
 #include <vector>
+
+#include "base/log.h"
+#include "service/store/store.h"
 
 namespace conclave::service {
 namespace {
@@ -28,6 +32,17 @@ std::string hex(std::span<const std::uint8_t> bytes) {
   for (const auto byte : bytes) {
     out.push_back(kDigits[byte >> 4]);
     out.push_back(kDigits[byte & 15]);
+  }
+  return out;
+}
+
+std::optional<std::array<std::uint8_t, 32>> from_hex(std::string_view text) {
+  std::array<std::uint8_t, 32> out{};
+  if (text.size() != out.size() * 2) return std::nullopt;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const char* at = text.data() + 2 * i;
+    const auto [end, error] = std::from_chars(at, at + 2, out[i], 16);
+    if (error != std::errc() || end != at + 2) return std::nullopt;
   }
   return out;
 }
@@ -52,13 +67,36 @@ bool same_secret(std::string_view a, std::string_view b) {
   return CRYPTO_memcmp(x.data(), y.data(), x.size()) == 0;
 }
 
+TokenStore::TokenStore(const Clock& clock, int lifetime_s, Store* store)
+    : clock_(clock), lifetime_s_(lifetime_s), store_(store) {
+  if (store_ == nullptr) return;
+  const std::int64_t now_s = store_->now();
+  for (const auto& kept : store_->sessions()) {
+    const auto key = from_hex(kept.token_digest);
+    if (!key) continue;
+    next_ = std::max(next_, kept.session + 1);
+    // A wall clock that was set back must not make a token live longer than it may.
+    const std::int64_t left_s = std::min<std::int64_t>(kept.expires_s - now_s, lifetime_s_);
+    entries_[*key] = {{kept.session, kept.serial, kept.display_name},
+                      clock_.now_ns() + left_s * 1'000'000'000};
+  }
+}
+
+void TokenStore::erase(Entries::iterator at) {
+  if (store_ != nullptr) store_->remove_session(hex(at->first));
+  entries_.erase(at);
+}
+
 TokenStore::Digest TokenStore::digest(std::string_view token) { return sha256(token); }
 
 TokenStore::Issued TokenStore::issue(std::string_view serial, std::string_view display_name) {
   Issued out{random_hex(32), lifetime_s_, 0};
   const std::int64_t now = clock_.now_ns();
   const std::lock_guard lock(mutex_);
-  std::erase_if(entries_, [now](const auto& item) { return item.second.expires_ns <= now; });
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    const auto at = it++;
+    if (at->second.expires_ns <= now) erase(at);
+  }
   // Two bounds: nobody fills the memory, and one phone that keeps logging in pushes out its own
   // old tokens rather than other people's.
   const auto trim = [this](std::size_t allowed, auto belongs) {
@@ -73,14 +111,21 @@ TokenStore::Issued TokenStore::issue(std::string_view serial, std::string_view d
         }
       }
       if (count < allowed) return;
-      entries_.erase(oldest);
+      erase(oldest);
     }
   };
   trim(kMaxTokensOfOne, [serial](const Entry& e) { return e.session.serial == serial; });
   trim(kMaxTokens, [](const Entry&) { return true; });
   out.session = next_++;
-  entries_[digest(out.token)] = {{out.session, std::string(serial), std::string(display_name)},
-                                 now + std::int64_t{lifetime_s_} * 1'000'000'000};
+  const Digest key = digest(out.token);
+  if (store_ != nullptr) {
+    const Status kept =
+        store_->put_session({hex(key), out.session, std::string(serial), std::string(display_name),
+                             store_->now() + lifetime_s_});
+    if (!kept) log::error("service.tokens", kept.error().message);
+  }
+  entries_[key] = {{out.session, std::string(serial), std::string(display_name)},
+                   now + std::int64_t{lifetime_s_} * 1'000'000'000};
   return out;
 }
 
@@ -94,6 +139,7 @@ std::optional<Session> TokenStore::find(std::string_view token) const {
 
 void TokenStore::revoke_serial(std::string_view serial) {
   const std::lock_guard lock(mutex_);
+  if (store_ != nullptr) store_->remove_sessions(serial);
   std::erase_if(entries_,
                 [serial](const auto& item) { return item.second.session.serial == serial; });
 }

@@ -22,6 +22,8 @@ std::string sha256_hex(std::string_view text);
 /// Compares digests of both, so that the time taken tells neither content nor length.
 bool same_secret(std::string_view a, std::string_view b);
 
+class Store;
+
 /// Who holds a bearer token.
 struct Session {
   std::uint64_t id = 0;  ///< never 0, never used twice; safe in logs, unlike the token
@@ -35,7 +37,8 @@ struct Session {
 /// thread.
 class TokenStore {
  public:
-  TokenStore(const Clock& clock, int lifetime_s) : clock_(clock), lifetime_s_(lifetime_s) {}
+  /// With `store`, tokens outlive this process; it must outlive this object.
+  TokenStore(const Clock& clock, int lifetime_s, Store* store = nullptr);
 
   struct Issued {
     std::string token{};
@@ -56,12 +59,15 @@ class TokenStore {
     Session session{};
     std::int64_t expires_ns = 0;
   };
+  using Entries = std::map<Digest, Entry>;
   static Digest digest(std::string_view token);
+  void erase(Entries::iterator at);
 
   const Clock& clock_;
   const int lifetime_s_;
+  Store* const store_;
   mutable std::mutex mutex_;
-  std::map<Digest, Entry> entries_;
+  Entries entries_;
   std::uint64_t next_ = 1;
 };
 

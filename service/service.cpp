@@ -19,7 +19,9 @@
 #include "service/focus/focus.h"
 #include "service/https_server.h"
 #include "service/lab_ca.h"
+#include "service/meetings.h"
 #include "service/phone_book.h"
+#include "service/store/store.h"
 
 namespace conclave::service {
 namespace {
@@ -42,6 +44,8 @@ class ConferenceService final : public Service {
       server_ = nullptr;
     }
     https_.reset();  // nobody comes in any more
+    // Who is here now is expected when the service comes back: ending its calls is no leaving.
+    book_.keep_no_more();
     focus_.reset();  // its last events still find the book, and the book's listener finds it
   }
 
@@ -56,8 +60,13 @@ class ConferenceService final : public Service {
     const std::string file = config_.directory_file.empty() ? config_.data + "/conferences.json"
                                                             : config_.directory_file;
     CONCLAVE_TRY(directory_, load_or_make_directory(file));
-    phones_ = std::make_unique<PhoneBook>(directory_, config_.data + "/phones.json");
+    CONCLAVE_TRY(store_, Store::open(config_.data + "/service.db"));
+    CONCLAVE_CHECK_STATUS(store_->import_phones(config_.data + "/phones.json"));
+    meetings_ = std::make_unique<Meetings>(directory_, store_.get());
+    CONCLAVE_CHECK_STATUS(meetings_->load());
+    phones_ = std::make_unique<PhoneBook>(directory_, store_.get());
     CONCLAVE_CHECK_STATUS(phones_->load());
+    book_.keep_in(*store_);
     admin_token_file_ = config_.data + "/admin.token";
     CONCLAVE_TRY(const std::string admin_token, load_or_make_admin_token(admin_token_file_));
     std::vector<std::string> names{"localhost", "127.0.0.1", config_.advertise};
@@ -78,8 +87,8 @@ class ConferenceService final : public Service {
     };
     book_.set_listener(std::move(listener));
 
-    control_ = std::make_unique<CallControl>(control_config_, clock_, directory_, book_, *phones_,
-                                             faults_);
+    control_ = std::make_unique<CallControl>(control_config_, clock_, *meetings_, book_, *phones_,
+                                             faults_, store_.get());
     admin_ = std::make_unique<AdminDesk>(clock_, admin_token, *phones_, faults_,
                                          [this](const std::string& serial, PhoneState state) {
                                            if (state != PhoneState::kActive) {
@@ -121,7 +130,7 @@ class ConferenceService final : public Service {
 
   std::string ready_line() const override {
     nlohmann::json conferences = nlohmann::json::array();
-    for (const auto& c : directory_.conferences) {
+    for (const auto& [c, declared] : meetings_->list()) {
       conferences.push_back({{"title", c.title},
                              {"chairperson_passcode", c.chairperson_passcode},
                              {"participant_passcode", c.participant_passcode}});
@@ -153,7 +162,9 @@ class ConferenceService final : public Service {
   const SystemClock clock_{};
   Directory directory_{};
   LabCertificates certificates_{};
+  std::unique_ptr<Store> store_;
   ConferenceBook book_;
+  std::unique_ptr<Meetings> meetings_;
   std::unique_ptr<PhoneBook> phones_;
   FaultDesk faults_;
   std::string admin_token_file_;

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/activation/factory_reset.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "base/durable_file.h"
 #include "base/log.h"
 #include "control/settings/registry.h"
 #include "control/settings/store.h"
@@ -81,10 +79,7 @@ Result<bool> finish_factory_reset(const std::string& data_folder) {
   fs::remove(order.path() + ".last-good", ec);
   fs::remove(order.path(), ec);
   if (ec) return Error{"the factory reset cannot end: " + ec.message() + "; start again"};
-  if (const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); dir >= 0) {
-    (void)::fsync(dir);
-    ::close(dir);
-  }
+  CONCLAVE_CHECK_STATUS(flush_folder(folder.string()));
   log::info("reset", "factory reset done");
   return true;
 }

@@ -2,16 +2,15 @@
 #include "control/settings/store.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <filesystem>
 #include <optional>
 
+#include "base/durable_file.h"
 #include "control/access/digest.h"
 
 namespace conclave::control {
@@ -20,36 +19,18 @@ namespace {
 constexpr std::string_view kMagic = "conclave-store 1 sha256=";
 constexpr std::size_t kMaxBytes = 16 << 20;
 
-class File {
- public:
-  File(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0600)) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-Error failed(std::string_view what, const std::string& path) {
-  return Error{std::string(what) + " " + path + ": " + std::strerror(errno) +
-               "; check the folder's owner and the space left on the disk"};
-}
-
 std::optional<std::string> read_all(const std::string& path) {
-  const File file(path, O_RDONLY);
-  if (file.fd() < 0) return std::nullopt;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
   std::string bytes;
   std::array<char, 65536> buffer{};
   for (;;) {
-    const ssize_t n = ::read(file.fd(), buffer.data(), buffer.size());
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0 || bytes.size() > kMaxBytes) break;
     bytes.append(buffer.data(), static_cast<std::size_t>(n));
   }
+  ::close(fd);
   return bytes;
 }
 
@@ -108,20 +89,7 @@ Store::Loaded Store::load() const {
 
 Status Store::save(std::string_view content) {
   const std::string temporary = path_ + ".new";
-  const std::string bytes = seal(content);
-  {
-    const File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
-    if (file.fd() < 0) return failed("cannot write", temporary);
-    // The mode counts only where the file is made; an old one may be laxer.
-    if (::fchmod(file.fd(), 0600) != 0) return failed("cannot protect", temporary);
-    for (std::size_t done = 0; done < bytes.size();) {
-      const ssize_t n = ::write(file.fd(), bytes.data() + done, bytes.size() - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return failed("cannot write", temporary);
-      done += static_cast<std::size_t>(n);
-    }
-    if (::fsync(file.fd()) != 0) return failed("cannot flush", temporary);
-  }
+  CONCLAVE_CHECK_STATUS(write_and_flush(temporary, seal(content)));
   // Keep what is there now as the last good one, but only while it is good. By link and rename, so
   // that there is a whole file under both names at each moment.
   if (const auto now = read_all(path_); now && open_sealed(*now)) {
@@ -129,17 +97,12 @@ Status Store::save(std::string_view content) {
     ::unlink(link.c_str());
     if (::link(path_.c_str(), link.c_str()) != 0 ||
         ::rename(link.c_str(), (path_ + ".last-good").c_str()) != 0) {
-      return failed("cannot keep the last good copy of", path_);
+      return Error{"cannot keep the last good copy of " + path_ + ": " + std::strerror(errno) +
+                   "; check the folder's owner and the space left on the disk"};
     }
     ::unlink(link.c_str());  // rename does nothing where both are the same file already
   }
-  if (::rename(temporary.c_str(), path_.c_str()) != 0) return failed("cannot replace", path_);
-  const std::string folder = std::filesystem::path(path_).parent_path().string();
-  const File directory(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
-  if (directory.fd() < 0 || ::fsync(directory.fd()) != 0) {
-    return failed("cannot flush the folder of", path_);
-  }
-  return {};
+  return move_durably(temporary, path_);
 }
 
 }  // namespace conclave::control

@@ -5,8 +5,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
-#include <sstream>
 #include <string>
 
 #include "service/call_control.h"
@@ -37,6 +37,8 @@ struct ActivationTest : testing::Test {
               "FREE":{"state":"active"}}})");
   ConferenceBook book{clock};
   FaultDesk faults;
+  Meetings meetings{directory};
+  std::unique_ptr<Store> store;
   std::optional<PhoneBook> phones;
   std::optional<CallControl> control;
 
@@ -44,10 +46,15 @@ struct ActivationTest : testing::Test {
   /// The service starts once more; sessions are gone, activations are not.
   void restart() {
     control.reset();
-    phones.emplace(directory, folder.path("phones.json"), [this] { return today; });
+    phones.reset();
+    store.reset();
+    auto opened = Store::open(folder.path("service.db"), [this] { return today; });
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    store = std::move(*opened);
+    phones.emplace(directory, store.get(), [this] { return today; });
     const Status loaded = phones->load();
     ASSERT_TRUE(loaded.ok()) << loaded.error().message;
-    control.emplace(CallControlConfig{}, clock, directory, book, *phones, faults);
+    control.emplace(CallControlConfig{}, clock, meetings, book, *phones, faults);
     control->set_sip("127.0.0.1", 5061);
   }
   HttpAnswer ask(HttpMethod method, const std::string& path, const std::string& body,
@@ -100,7 +107,9 @@ TEST_F(ActivationTest, every_answer_of_the_guide) {
 }
 
 TEST_F(ActivationTest, a_state_that_cannot_be_kept_is_500_and_changes_nothing) {
-  std::filesystem::create_directory(folder.path("phones.json"));  // rename cannot replace it
+  auto other = Database::open(folder.path("service.db"));
+  ASSERT_TRUE(other.ok());
+  ASSERT_TRUE((*other)->execute("DROP TABLE phones").ok());  // nothing can be written there
   EXPECT_EQ(id(activate("PIN", "1234-abcd")), "500 ACT-500");
   EXPECT_EQ(id(login("PIN")), "403 JOIN-978");
 }
@@ -122,15 +131,18 @@ TEST_F(ActivationTest, F124_F133_the_token_opens_the_login_and_survives_a_restar
 
 TEST_F(ActivationTest, nothing_on_disk_opens_anything) {
   const std::string mine = token(activate("PIN", "1234-abcd"));
-  std::ifstream in(folder.path("phones.json"));
-  std::stringstream text;
-  text << in.rdbuf();
-  EXPECT_NE(text.str().find("\"PIN\""), std::string::npos);
-  EXPECT_EQ(text.str().find(mine), std::string::npos);
-  EXPECT_EQ(text.str().find("1234-abcd"), std::string::npos);
-  struct stat info {};
-  ASSERT_EQ(stat(folder.path("phones.json").c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  login("PIN", mine);
+  std::string text;
+  for (const char* file : {"service.db", "service.db-wal"}) {
+    std::ifstream in(folder.path(file), std::ios::binary);
+    text.append(std::istreambuf_iterator<char>(in), {});
+    struct stat info {};
+    ASSERT_EQ(stat(folder.path(file).c_str(), &info), 0) << file;
+    EXPECT_EQ(info.st_mode & 0777, 0600u) << file;
+  }
+  EXPECT_NE(text.find("PIN"), std::string::npos);
+  EXPECT_EQ(text.find(mine), std::string::npos);
+  EXPECT_EQ(text.find("1234-abcd"), std::string::npos);
 }
 
 TEST_F(ActivationTest, F91_deactivation_by_the_phone_ends_sessions_and_calls) {
@@ -195,9 +207,10 @@ TEST_F(ActivationTest, a_damaged_file_is_an_error_not_a_guess) {
   for (const char* text : {"", "{", "[]", R"({"phones":[]})", R"({"phones":{"A":{}}})",
                            R"({"phones":{"A":{"state":"on","since":1}}})"}) {
     std::ofstream(folder.path("phones.json")) << text;
-    PhoneBook other(directory, folder.path("phones.json"));
-    EXPECT_FALSE(other.load().ok()) << text;
+    EXPECT_FALSE(store->import_phones(folder.path("phones.json")).ok()) << text;
   }
+  std::ofstream(folder.path("damaged.db")) << std::string(8192, 'x');
+  EXPECT_FALSE(Store::open(folder.path("damaged.db")).ok());
 }
 
 TEST(DirectoryPhones, wrong_entries_are_named) {

@@ -26,9 +26,10 @@ struct AdminTest : testing::Test {
     {"id":"room","title":"Room","chairperson_passcode":"246810","participant_passcode":"135790"}],
     "phones":{"SN1":{"state":"active"},"SN2":{"state":"active"}}})");
   ConferenceBook book{clock};
+  Meetings meetings{directory};
   PhoneBook phones{directory};
   FaultDesk faults;
-  CallControl control{CallControlConfig{}, clock, directory, book, phones, faults};
+  CallControl control{CallControlConfig{}, clock, meetings, book, phones, faults};
   std::vector<std::string> told;
   AdminDesk admin{clock, "the-admin-token", phones, faults,
                   [this](const std::string& serial, PhoneState) { told.push_back(serial); }};

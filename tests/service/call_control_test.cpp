@@ -21,9 +21,10 @@ struct CallControlTest : testing::Test {
      "email_required":true,"emails":["anna@example.org"],"self_mute":false}],
     "open":true,"phones":{"OFF":{"state":"inactive"},"GONE":{"state":"deactivated"}}})");
   ConferenceBook book{clock};
+  Meetings meetings{directory};
   PhoneBook phones{directory};
   FaultDesk faults;
-  CallControl control{CallControlConfig{}, clock, directory, book, phones, faults};
+  CallControl control{CallControlConfig{}, clock, meetings, book, phones, faults};
 
   void SetUp() override { control.set_sip("127.0.0.1", 5061); }
 

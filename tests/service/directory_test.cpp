@@ -7,6 +7,7 @@
 #include <fstream>
 #include <string>
 
+#include "service/meetings.h"
 #include "tests/support/temp_folder.h"
 
 namespace conclave::service {
@@ -17,16 +18,17 @@ TEST(Directory, F110_each_role_has_its_passcode) {
     {"id":"a","title":"A","chairperson_passcode":"111","participant_passcode":"222"},
     {"id":"b","title":"B","chairperson_passcode":"333","participant_passcode":"444"}]})");
   ASSERT_TRUE(directory.ok()) << directory.error().message;
-  const auto chair = directory->find_by_passcode("333");
+  const Meetings meetings(*directory);
+  const auto chair = meetings.find_by_passcode("333");
   ASSERT_TRUE(chair.has_value());
-  EXPECT_EQ(chair->conference->id, "b");
+  EXPECT_EQ(chair->conference.id, "b");
   EXPECT_EQ(chair->role, protocol::Role::kChairperson);
-  const auto participant = directory->find_by_passcode("222");
+  const auto participant = meetings.find_by_passcode("222");
   ASSERT_TRUE(participant.has_value());
-  EXPECT_EQ(participant->conference->id, "a");
+  EXPECT_EQ(participant->conference.id, "a");
   EXPECT_EQ(participant->role, protocol::Role::kParticipant);
-  EXPECT_FALSE(directory->find_by_passcode("555").has_value());
-  EXPECT_FALSE(directory->find_by_passcode("").has_value());
+  EXPECT_FALSE(meetings.find_by_passcode("555").has_value());
+  EXPECT_FALSE(meetings.find_by_passcode("").has_value());
 }
 
 TEST(Directory, mistakes_are_named) {

@@ -40,6 +40,7 @@ struct Faults : testing::Test {
   SystemClock clock;
   Directory directory;
   ConferenceBook book{clock};
+  Meetings meetings{directory};
   PhoneBook phones{directory};
   FaultDesk faults;
   std::unique_ptr<CallControl> calls;
@@ -61,7 +62,7 @@ struct Faults : testing::Test {
                                  serial + R"(":{"state":"active","pin":"1234"}}})");
     CallControlConfig config;
     config.logins_of_address = 10'000;
-    calls = std::make_unique<CallControl>(config, clock, directory, book, phones, faults);
+    calls = std::make_unique<CallControl>(config, clock, meetings, book, phones, faults);
     calls->set_sip("127.0.0.1", 5061);
     admin = std::make_unique<AdminDesk>(
         clock, "the-admin-token", phones, faults,
