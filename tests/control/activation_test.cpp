@@ -2,17 +2,11 @@
 // Activation, deactivation and factory reset as the phone's methods and state tell them.
 #include "control/activation/activation.h"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <fstream>
-#include <future>
 
 #include "control/activation/factory_reset.h"
-#include "control/phone/phone.h"
-#include "control/provider/profile.h"
-#include "tests/control/fakes.h"
-#include "tests/support/temp_folder.h"
+#include "tests/control/phone_on_fakes.h"
 
 namespace conclave::control {
 namespace {
@@ -21,53 +15,16 @@ using test::eventually;
 using test::failure;
 using Json = nlohmann::json;
 
-class ActivationTest : public ::testing::Test {
+class ActivationTest : public test::PhoneOnFakes {
  protected:
-  ActivationTest() { start(); }
-  ~ActivationTest() override { phone_->stop(); }
-
-  void start() {
-    auto service = std::make_unique<test::FakeService>(&loop_);
-    service_ = service.get();
-    Phone::Parts parts;
-    parts.settings = &settings_;
-    parts.audio = &audio_;
-    parts.service = std::move(service);
-    parts.calls = [this] { return std::make_unique<test::FakeCall>(&loop_, &calls_); };
-    PhoneConfig config;
-    config.data_folder = folder_.path();
-    config.provider = to_json(built_in_provider_profile());
-    phone_ = std::make_unique<Phone>(config, std::move(parts));
-    loop_ = &phone_->loop();
-    phone_->start();
-  }
-  Json ask(const std::string& method, const Json& params = Json::object()) {
-    std::promise<std::string> answer;
-    phone_->handle(
-        Json({{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", params}}).dump(),
-        {"admin", "", "test"}, [&](std::string text) { answer.set_value(text); });
-    return Json::parse(answer.get_future().get());
-  }
-  Json tree(const char* part) { return phone_->state().snapshot()->state.at(part); }
   bool activation_is(const std::string& state) {
     return eventually([&] { return tree("activation").at("state") == state; });
   }
-  bool call_is(const std::string& state) {
-    return eventually([&] { return tree("call").at("state") == state; });
-  }
   int count(const std::string& what) {
     int n = 0;
-    phone_->loop().run([&] { n = service_->count(what); });
+    on_loop([&] { n = service_->count(what); });
     return n;
   }
-
-  conclave::test::TempFolder folder_;
-  Registry settings_;
-  test::FakeAudio audio_;
-  test::FakeCalls calls_;
-  Loop* loop_ = nullptr;
-  test::FakeService* service_ = nullptr;
-  std::unique_ptr<Phone> phone_;
 };
 
 TEST_F(ActivationTest, F124_a_pin_gives_a_token_that_each_login_shows) {

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/conference/conference.h"
 
-#include <gtest/gtest.h>
-
-#include <future>
 #include <set>
 
-#include "control/phone/phone.h"
-#include "control/provider/profile.h"
-#include "tests/control/fakes.h"
-#include "tests/support/temp_folder.h"
+#include "tests/control/phone_on_fakes.h"
 
 namespace conclave::control {
 namespace {
@@ -58,50 +52,11 @@ TEST(CallMachine, retries_wait_longer_each_time_and_not_all_phones_at_once) {
   EXPECT_LT(retry_delay(4, 0.0), retry_delay(4, 1.0));
 }
 
-class ConferenceTest : public ::testing::Test {
- protected:
-  ConferenceTest() {
-    auto service = std::make_unique<test::FakeService>(&loop_);
-    service_ = service.get();
-    Phone::Parts parts;
-    parts.settings = &settings_;
-    parts.audio = &audio_;
-    parts.service = std::move(service);
-    parts.calls = [this] { return std::make_unique<test::FakeCall>(&loop_, &calls_); };
-    PhoneConfig config;
-    config.data_folder = folder_.path();
-    config.provider = to_json(built_in_provider_profile());
-    phone_ = std::make_unique<Phone>(config, std::move(parts));
-    loop_ = &phone_->loop();
-    phone_->start();
-  }
-  ~ConferenceTest() override { phone_->stop(); }
-
-  Json ask(const std::string& method, const Json& params = Json::object()) {
-    std::promise<std::string> answer;
-    phone_->handle(
-        Json({{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", params}}).dump(),
-        {"admin", "", "test"}, [&](std::string text) { answer.set_value(text); });
-    return Json::parse(answer.get_future().get());
-  }
-  Json call() { return phone_->state().snapshot()->state.at("call"); }
-  bool reaches(const std::string& state, int limit_ms = 5000) {
-    return eventually([&] { return call().at("state") == state; }, limit_ms);
-  }
-  void on_loop(const std::function<void()>& task) { phone_->loop().run(task); }
-
-  conclave::test::TempFolder folder_;
-  Registry settings_;
-  test::FakeAudio audio_;
-  test::FakeCalls calls_;
-  Loop* loop_ = nullptr;
-  test::FakeService* service_ = nullptr;
-  std::unique_ptr<Phone> phone_;
-};
+using ConferenceTest = test::PhoneOnFakes;
 
 TEST_F(ConferenceTest, F119_passcode_and_the_phones_own_registration) {
   EXPECT_EQ(ask("call.join", {{"passcode", "246810"}})["result"]["state"], "service_login");
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   EXPECT_EQ(call()["conference"]["title"], "Project room");
   EXPECT_EQ(call()["conference"]["role"], "chairperson");
   EXPECT_EQ(call()["codec"], "Opus 48 kHz 10 ms");
@@ -127,14 +82,14 @@ TEST_F(ConferenceTest, the_engine_knows_when_there_is_a_call) {
 
 TEST_F(ConferenceTest, F119_passcode_and_email) {
   ask("call.join", {{"passcode", "246810"}, {"email", "anna@example.com"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   on_loop([&] { EXPECT_EQ(service_->email, "anna@example.com"); });
 }
 
 TEST_F(ConferenceTest, F69_display_name_goes_to_the_roster) {
   settings_.apply(Layer::kLocal, {{"Sip.Account.DisplayName", "Room 4"}});
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   on_loop([&] { EXPECT_EQ(service_->display_name, "Room 4"); });
 }
 
@@ -150,7 +105,7 @@ TEST_F(ConferenceTest, F118_email_and_passcode_are_checked_on_the_phone) {
 TEST_F(ConferenceTest, F133_a_wrong_passcode_is_told_and_not_tried_again) {
   on_loop([&] { service_->join_fails = failure("JOIN-NOTFOUND", true); });
   ask("call.join", {{"passcode", "999999"}});
-  ASSERT_TRUE(reaches("failed"));
+  ASSERT_TRUE(call_is("failed"));
   EXPECT_EQ(call()["error"]["id"], "JOIN-NOTFOUND");
   EXPECT_EQ(call()["error"]["message"], "Meeting not found.");
   std::this_thread::sleep_for(std::chrono::milliseconds(1400));
@@ -161,14 +116,14 @@ TEST_F(ConferenceTest, F133_a_wrong_passcode_is_told_and_not_tried_again) {
   });
   // The next try clears the message.
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   EXPECT_FALSE(call().contains("error"));
 }
 
 TEST_F(ConferenceTest, F131_a_network_failure_shows_service_unavailable_with_its_code) {
   on_loop([&] { service_->login_fails = failure("NET-950", false); });
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("failed"));
+  ASSERT_TRUE(call_is("failed"));
   EXPECT_EQ(call()["error"]["id"], "NET-950");
   EXPECT_EQ(call()["error"]["code"], 950);
   EXPECT_EQ(call()["error"]["umbrella"]["message"], "Service unavailable.");
@@ -179,7 +134,7 @@ TEST_F(ConferenceTest, F127_messages_are_shown_in_the_phones_language) {
   EXPECT_TRUE(settings_.apply(Layer::kLocal, {{"Device.Language", "de"}}).ok());
   on_loop([&] { service_->login_fails = failure("NET-950", false); });
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("failed"));
+  ASSERT_TRUE(call_is("failed"));
   EXPECT_EQ(call()["error"]["id"], "NET-950");
   EXPECT_EQ(call()["error"]["message"], "Der Server hat die Verbindungsanfrage abgelehnt.");
   EXPECT_EQ(call()["error"]["umbrella"]["message"], "Der Dienst ist nicht verf\u00fcgbar.");
@@ -209,10 +164,10 @@ TEST_F(ConferenceTest, service_down_at_start_and_coming_up_later_is_joined_by_it
     service_->login_fails = failure("NET-950", false);
     EXPECT_TRUE(phone_->conference().join_and_stay("246810", "").ok());
   });
-  ASSERT_TRUE(reaches("retrying"));
+  ASSERT_TRUE(call_is("retrying"));
   EXPECT_EQ(call()["error"]["id"], "NET-950");
   on_loop([&] { service_->login_fails.reset(); });
-  ASSERT_TRUE(reaches("active", 4000));
+  ASSERT_TRUE(call_is("active", 4000));
   EXPECT_FALSE(call().contains("error"));
 }
 
@@ -221,13 +176,13 @@ TEST_F(ConferenceTest, staying_in_does_not_repeat_a_wrong_passcode) {
     service_->join_fails = failure("JOIN-NOTFOUND", true);
     EXPECT_TRUE(phone_->conference().join_and_stay("999999", "").ok());
   });
-  EXPECT_TRUE(reaches("failed"));
+  EXPECT_TRUE(call_is("failed"));
 }
 
 TEST_F(ConferenceTest, F124_an_invalid_token_is_renewed_once) {
   on_loop([&] { service_->join_fails = failure("JOIN-UNABLE", true, true); });
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("failed"));
+  ASSERT_TRUE(call_is("failed"));
   EXPECT_EQ(call()["error"]["id"], "JOIN-UNABLE");
   on_loop([&] {
     EXPECT_EQ(service_->count("login"), 2);
@@ -238,7 +193,7 @@ TEST_F(ConferenceTest, F124_an_invalid_token_is_renewed_once) {
 TEST_F(ConferenceTest, F121_sip_server_unreachable_is_903) {
   on_loop([&] { calls_.refuse = catalogue_error("SIG-903"); });
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("failed"));
+  ASSERT_TRUE(call_is("failed"));
   EXPECT_EQ(call()["error"]["code"], 903);
   on_loop([&] {
     EXPECT_EQ(calls_.alive, 0);
@@ -250,7 +205,7 @@ TEST_F(ConferenceTest, F114_mute_acts_on_the_microphones_at_once_and_tells_the_s
   EXPECT_EQ(ask("call.mute", {{"muted", true}})["result"]["muted"], true);
   EXPECT_TRUE(audio_.muted);  // before there is any call
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   EXPECT_EQ(call()["muted"], true);
   EXPECT_TRUE(eventually([&] {
     int n = 0;
@@ -263,7 +218,7 @@ TEST_F(ConferenceTest, F114_mute_acts_on_the_microphones_at_once_and_tells_the_s
 
 TEST_F(ConferenceTest, F114_a_refused_unmute_is_told_with_the_guides_message) {
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   on_loop([&] { service_->mute_fails = failure("CC-MUTE-SELF", true); });
   ask("call.mute", {{"muted", true}});
   ASSERT_TRUE(eventually([&] { return call().contains("error"); }));
@@ -273,7 +228,7 @@ TEST_F(ConferenceTest, F114_a_refused_unmute_is_told_with_the_guides_message) {
 
 TEST_F(ConferenceTest, F115_a_chairperson_can_mute_this_line_but_never_open_it) {
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   const auto push = [&](std::uint64_t revision, bool muted) {
     ASSERT_TRUE(eventually([&] {
       bool waiting = false;
@@ -303,11 +258,11 @@ TEST_F(ConferenceTest, F115_a_chairperson_can_mute_this_line_but_never_open_it) 
 TEST_F(ConferenceTest, lost_sound_joins_again_by_itself) {
   settings_.apply(Layer::kLocal, {{"Conference.MediaTimeout", 2}});
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   on_loop([&] { calls_.sound = false; });
-  ASSERT_TRUE(reaches("retrying", 5000));
+  ASSERT_TRUE(call_is("retrying", 5000));
   on_loop([&] { calls_.sound = true; });
-  ASSERT_TRUE(reaches("active", 5000));
+  ASSERT_TRUE(call_is("active", 5000));
   on_loop([&] {
     EXPECT_EQ(calls_.made, 2);
     EXPECT_EQ(phone_->conference().rejoins(), 1);
@@ -317,41 +272,41 @@ TEST_F(ConferenceTest, lost_sound_joins_again_by_itself) {
 TEST_F(ConferenceTest, F108_a_lost_sip_connection_fails_over_unless_switched_off) {
   settings_.apply(Layer::kLocal, {{"Dvms.Failover", false}});
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   on_loop([&] { calls_.events.ended(catalogue_error("SIG-903"), false); });
-  EXPECT_TRUE(reaches("failed"));
+  EXPECT_TRUE(call_is("failed"));
   settings_.apply(Layer::kLocal, {{"Dvms.Failover", true}});
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   on_loop([&] { calls_.events.ended(catalogue_error("SIG-903"), false); });
-  EXPECT_TRUE(reaches("retrying"));
-  EXPECT_TRUE(reaches("active"));
+  EXPECT_TRUE(call_is("retrying"));
+  EXPECT_TRUE(call_is("active"));
 }
 
 TEST_F(ConferenceTest, F112_an_ejected_phone_does_not_force_its_way_back) {
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   on_loop([&] { calls_.events.ended(Error{"bye"}, true); });
-  EXPECT_TRUE(reaches("idle"));
+  EXPECT_TRUE(call_is("idle"));
   on_loop([&] { EXPECT_EQ(calls_.made, 1); });
 }
 
 TEST_F(ConferenceTest, a_service_that_restarts_gets_the_phone_back) {
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   on_loop([&] {
     service_->roster_fails = failure("NET-950", false);
     calls_.events.ended(Error{"bye"}, true);
   });
-  EXPECT_TRUE(reaches("retrying"));
-  EXPECT_TRUE(reaches("active"));
+  EXPECT_TRUE(call_is("retrying"));
+  EXPECT_TRUE(call_is("active"));
 }
 
 TEST_F(ConferenceTest, leaving_tells_the_service_and_clears_everything) {
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   ask("call.leave");
-  ASSERT_TRUE(reaches("idle"));
+  ASSERT_TRUE(call_is("idle"));
   on_loop([&] { EXPECT_EQ(service_->count("leave"), 1); });
   on_loop([&] { EXPECT_EQ(calls_.alive, 0); });
   EXPECT_FALSE(call().contains("conference"));
@@ -365,13 +320,13 @@ TEST_F(ConferenceTest, leaving_stops_attempts_in_any_state) {
   ask("call.join", {{"passcode", "246810"}});
   EXPECT_EQ(call()["state"], "service_login");
   ask("call.leave");
-  EXPECT_TRUE(reaches("idle"));
+  EXPECT_TRUE(call_is("idle"));
   EXPECT_EQ(ask("call.leave")["result"]["state"], "idle");
 }
 
 TEST_F(ConferenceTest, a_second_join_is_refused_while_one_is_there) {
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   EXPECT_TRUE(ask("call.join", {{"passcode", "135790"}}).contains("error"));
   EXPECT_EQ(call()["state"], "active");
 }
@@ -387,7 +342,7 @@ TEST_F(ConferenceTest, volume_is_a_setting_that_reaches_the_engine) {
 
 TEST_F(ConferenceTest, reports_hold_what_the_outside_expects) {
   ask("call.join", {{"passcode", "246810"}});
-  ASSERT_TRUE(reaches("active"));
+  ASSERT_TRUE(call_is("active"));
   const Json report = ask("phone.report")["result"];
   EXPECT_EQ(report["joined"], true);
   EXPECT_EQ(report["violations"], 0);
