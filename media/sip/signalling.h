@@ -70,7 +70,8 @@ struct SignallingEvent {
     kEstablished,  ///< incoming: our answer was acknowledged
     kUpdated,      ///< the peer re-invited with a changed offer; answer() it (or reject(488))
     kInfo,         ///< in-dialog INFO: content_type and body
-    kEnded,        ///< the last event of every call, whoever ended it
+    kNotify,  ///< in-dialog NOTIFY without a subscription: `reason` is its Event ("check-sync")
+    kEnded,   ///< the last event of every call, whoever ended it
   };
   Kind kind = Kind::kEnded;
   CallId call = 0;
@@ -112,6 +113,8 @@ class Signalling {
   virtual void reinvite(CallId call, const SessionDescription& offer) = 0;
   /// In-dialog INFO, such as DTMF ("application/dtmf-relay").
   virtual void info(CallId call, const std::string& content_type, const std::string& body) = 0;
+  /// In-dialog NOTIFY of an event that nobody subscribed to, such as "check-sync".
+  virtual void notify(CallId call, const std::string& event) = 0;
   /// CANCEL or BYE, whichever fits. kEnded follows.
   virtual void hang_up(CallId call) = 0;
 };

@@ -111,6 +111,20 @@ void SofiaSignalling::on_event(const LibraryEvent& event) {
       out.body = body_of(event.sip);
       return tell(out);
     }
+    case nua_i_notify: {
+      // The library leaves the answer to us, subscribed or not.
+      if (event.status < 200) {
+        nua_respond(call.handle, SIP_200_OK, NUTAG_WITH_THIS(nua_), TAG_END());
+      }
+      if (call.phase == Phase::kEnded) return;
+      SignallingEvent out;
+      out.kind = Kind::kNotify;
+      out.call = call.id;
+      if (event.sip != nullptr && event.sip->sip_event != nullptr) {
+        out.reason = event.sip->sip_event->o_type;
+      }
+      return tell(out);
+    }
     case nua_i_state:
       if (event.call_state == nua_callstate_terminated) on_terminated(call, event);
       return;

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr int kTickMs = 100;
-constexpr char kAllow[] = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+constexpr char kAllow[] = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY";
 
 void library_callback(nua_event_t event, int status, char const* phrase, nua_t*,
                       SofiaSignalling* self, nua_handle_t* handle, SofiaCall* call,
@@ -153,9 +153,10 @@ Status SofiaSignalling::make_agent(std::uint16_t port) {
   nua_ = nua_create(
       root_, library_callback, this, NUTAG_URL(listen.c_str()), SIPTAG_FROM_STR(from.c_str()),
       NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOACK(1), NUTAG_AUTOALERT(0), NUTAG_AUTOANSWER(0),
-      NUTAG_ALLOW(kAllow), SIPTAG_ALLOW_STR(kAllow), SIPTAG_SUPPORTED_STR("timer"),
-      SIPTAG_USER_AGENT_STR(config_.user_agent.c_str()), NUTAG_SESSION_TIMER(expires),
-      NUTAG_MIN_SE(90), NUTAG_UPDATE_REFRESH(1), NUTAG_ENABLEMESSAGE(0), NUTAG_ENABLEINVITE(1),
+      NUTAG_ALLOW(kAllow), NUTAG_APPL_METHOD("NOTIFY"), SIPTAG_ALLOW_STR(kAllow),
+      SIPTAG_SUPPORTED_STR("timer"), SIPTAG_USER_AGENT_STR(config_.user_agent.c_str()),
+      NUTAG_SESSION_TIMER(expires), NUTAG_MIN_SE(90), NUTAG_UPDATE_REFRESH(1),
+      NUTAG_ENABLEMESSAGE(0), NUTAG_ENABLEINVITE(1),
       NUTAG_OUTBOUND("no-options-keepalive no-validate no-natify"),
       NUTAG_DETECT_NETWORK_UPDATES(NUA_NW_DETECT_NOTHING), TPTAG_LOG(0),
       TAG_IF(tls, NUTAG_CERTIFICATE_DIR(config_.folder.c_str())),
@@ -345,6 +346,16 @@ void SofiaSignalling::info(CallId id, const std::string& content_type, const std
     if (call == nullptr || call->phase != SofiaCall::Phase::kEstablished) return;
     nua_info(call->handle, SIPTAG_CONTENT_TYPE_STR(type.c_str()), SIPTAG_PAYLOAD_STR(body.c_str()),
              TAG_END());
+  });
+}
+
+void SofiaSignalling::notify(CallId id, const std::string& event) {
+  loop_.post([this, id, name = header_safe(event)] {
+    SofiaCall* call = find(id);
+    if (call == nullptr || call->phase != SofiaCall::Phase::kEstablished) return;
+    // A subscription that is made and over with this one request.
+    nua_notify(call->handle, NUTAG_NEWSUB(1), SIPTAG_EVENT_STR(name.c_str()),
+               SIPTAG_SUBSCRIPTION_STATE_STR("terminated;reason=noresource"), TAG_END());
   });
 }
 

@@ -55,6 +55,7 @@ class SofiaSignalling final : public Signalling {
   void reject(CallId call, int code, const std::string& reason) override;
   void reinvite(CallId call, const SessionDescription& offer) override;
   void info(CallId call, const std::string& content_type, const std::string& body) override;
+  void notify(CallId call, const std::string& event) override;
   void hang_up(CallId call) override;
 
   /// One event of the library, already narrowed down to what is used here. Signalling thread.

@@ -137,6 +137,10 @@ TEST_F(SignallingTest, sets_up_and_ends_a_call_over_tls) {
   EXPECT_EQ(info->body, "Signal=5\r\n");
   service_end->info(incoming->call, "text/plain", "hello");
   ASSERT_TRUE(at_phone_.wait(Kind::kInfo));
+  service_end->notify(incoming->call, "check-sync");
+  const auto notify = at_phone_.wait(Kind::kNotify);
+  ASSERT_TRUE(notify);
+  EXPECT_EQ(notify->reason, "check-sync");
 
   service_end->hang_up(incoming->call);
   const auto ended = at_phone_.wait(Kind::kEnded);
