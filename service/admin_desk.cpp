@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "service/call_control.h"
 #include "service/files.h"
+#include "service/provisioning/provisioning.h"
 
 namespace conclave::service {
 namespace {
@@ -93,6 +94,9 @@ HttpAnswer AdminDesk::handle(const HttpRequest& request) {
   }
   std::string_view path = request.path;
   path.remove_prefix(kBasePath.size());
+  if (extension_) {
+    if (auto answered = extension_(request, path)) return std::move(*answered);
+  }
   const auto below = [&path](std::string_view name) -> std::optional<std::string_view> {
     if (path.substr(0, name.size()) != name) return std::nullopt;
     const auto rest = path.substr(name.size());
@@ -138,7 +142,9 @@ HttpAnswer AdminDesk::faults(const HttpRequest& request, std::string_view rest) 
   std::optional<FaultStage> stage;
   if (!stage_text->empty()) {
     stage = parse_fault_stage(*stage_text);
-    if (!stage) return refused(400, "stage is activation, login, join or call-control");
+    if (!stage)
+      return refused(400,
+                     "stage is activation, login, join, call-control, console or provisioning");
   }
   const json number = count != body.end() ? *count : json(1);
   // An unsigned beyond int64 must not wrap into the range.
@@ -176,8 +182,10 @@ HttpAnswer AdminDesk::phones(const HttpRequest& request, std::string_view serial
   return answer(200, {{"state", to_string(*state)}});
 }
 
-HttpAnswer route(const HttpRequest& request, CallControl& control, AdminDesk& admin) {
+HttpAnswer route(const HttpRequest& request, CallControl& control, AdminDesk& admin,
+                 Provisioning* provisioning) {
   const std::string_view path = request.path;
+  if (provisioning != nullptr && Provisioning::owns(path)) return provisioning->handle(request);
   if (path == FaultDesk::kLoopPath) return FaultDesk::loop();
   const auto base = AdminDesk::kBasePath;
   if (path.substr(0, base.size()) == base && path.size() > base.size() &&

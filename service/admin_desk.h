@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -24,6 +25,11 @@ class AdminDesk {
   AdminDesk(const Clock& clock, std::string token, PhoneBook& phones, FaultDesk& faults,
             std::function<void(const std::string& serial, PhoneState state)> state_changed);
   HttpAnswer handle(const HttpRequest& request);
+  /// Asked first, with the path below /admin, by one who has shown the token. Before the first
+  /// request.
+  using Extension =
+      std::function<std::optional<HttpAnswer>(const HttpRequest&, std::string_view path)>;
+  void extend(Extension extension) { extension_ = std::move(extension); }
 
  private:
   HttpAnswer faults(const HttpRequest& request, std::string_view rest);
@@ -34,10 +40,14 @@ class AdminDesk {
   FaultDesk& faults_;
   const std::function<void(const std::string&, PhoneState)> state_changed_;
   FailureLimiter wrong_tokens_;
+  Extension extension_{};
 };
 
 class CallControl;
-/// Who answers a request: the administrator's desk, the fault "redirect-loop", or call control.
-HttpAnswer route(const HttpRequest& request, CallControl& control, AdminDesk& admin);
+class Provisioning;
+/// Who answers a request: provisioning, the administrator's desk, the fault "redirect-loop", or
+/// call control.
+HttpAnswer route(const HttpRequest& request, CallControl& control, AdminDesk& admin,
+                 Provisioning* provisioning = nullptr);
 
 }  // namespace conclave::service

@@ -129,6 +129,15 @@ std::optional<ConferenceBook::Participant> ConferenceBook::find_of_session(
   return *found;
 }
 
+std::vector<std::string> ConferenceBook::of_serial(std::string_view serial) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> ids;
+  for (const auto& [id, record] : participants_) {
+    if (record.serial == serial) ids.push_back(id);
+  }
+  return ids;
+}
+
 bool ConferenceBook::arrived(std::string_view participant) {
   {
     const std::lock_guard lock(mutex_);

@@ -64,6 +64,8 @@ class ConferenceBook {
   /// rights when there are several.
   std::optional<Participant> find_of_session(std::uint64_t session,
                                              std::string_view conference) const;
+  /// Ids of one phone's participants.
+  std::vector<std::string> of_serial(std::string_view serial) const;
   /// Its SIP dialog stands. False when it is not known (any more).
   bool arrived(std::string_view participant);
   bool remove(std::string_view participant);

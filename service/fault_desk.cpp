@@ -110,6 +110,10 @@ std::string_view to_string(FaultStage stage) {
       return "login";
     case S::kJoin:
       return "join";
+    case S::kConsole:
+      return "console";
+    case S::kProvisioning:
+      return "provisioning";
     case S::kCallControl:
       break;
   }
@@ -117,7 +121,8 @@ std::string_view to_string(FaultStage stage) {
 }
 
 std::optional<FaultStage> parse_fault_stage(std::string_view text) {
-  for (const auto stage : {S::kActivation, S::kLogin, S::kJoin, S::kCallControl}) {
+  for (const auto stage :
+       {S::kActivation, S::kLogin, S::kJoin, S::kCallControl, S::kConsole, S::kProvisioning}) {
     if (text == to_string(stage)) return stage;
   }
   return std::nullopt;

@@ -15,8 +15,8 @@
 namespace conclave::service {
 
 /// What a request is about, as far as faults are concerned. kCallControl is what is asked within a
-/// conference, but for the roster.
-enum class FaultStage { kActivation, kLogin, kJoin, kCallControl };
+/// conference, but for the roster; kProvisioning files and reports, but not waiting for events.
+enum class FaultStage { kActivation, kLogin, kJoin, kCallControl, kConsole, kProvisioning };
 std::string_view to_string(FaultStage stage);
 std::optional<FaultStage> parse_fault_stage(std::string_view text);
 

@@ -29,7 +29,7 @@ constexpr int kSilentSeconds = 120;
 constexpr std::size_t kEndlessBytes = 16 * 1024 * 1024;
 constexpr std::size_t kEndlessChunk = 4096;
 
-/// SHA-256 of the certificate that the client has shown and proven to hold the key of.
+/// The certificate (DER) that the client has shown and proven to hold the key of.
 std::string client_certificate(lws* wsi) {
   SSL* ssl = lws_get_ssl(wsi);
   X509* certificate = ssl != nullptr ? SSL_get_peer_certificate(ssl) : nullptr;
@@ -38,10 +38,9 @@ std::string client_certificate(lws* wsi) {
   const int size = i2d_X509(certificate, &der);
   X509_free(certificate);
   if (size <= 0) return {};
-  const std::string_view bytes(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
-  std::string digest = sha256_hex(bytes);
+  std::string bytes(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
   OPENSSL_free(der);
-  return digest;
+  return bytes;
 }
 
 /// One request on its way through.
@@ -220,7 +219,8 @@ class LwsServer final : public HttpsServer {
   }
 
   /// What is wrong with the head of the request; status 0: nothing.
-  HttpAnswer check_head(lws* wsi, int method, std::size_t body_bytes, bool has_length) const {
+  HttpAnswer check_head(lws* wsi, int method, std::string_view path, std::size_t body_bytes,
+                        bool has_length) const {
     if (method != LWSHUMETH_GET && method != LWSHUMETH_POST && method != LWSHUMETH_DELETE) {
       return refusal(405, "method not allowed");
     }
@@ -233,7 +233,11 @@ class LwsServer final : public HttpsServer {
     }
     if (method == LWSHUMETH_POST) {
       if (!has_length) return refusal(411, "length required");
-      if (body_bytes > config_.max_body_bytes) return refusal(413, "body too long");
+      const bool roomy = std::any_of(config_.roomy_paths.begin(), config_.roomy_paths.end(),
+                                     [path](const auto& p) { return path.starts_with(p); });
+      if (body_bytes > (roomy ? config_.roomy_body_bytes : config_.max_body_bytes)) {
+        return refusal(413, "body too long");
+      }
       const std::string type = header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
       if (body_bytes > 0 && type != "application/json" && type.rfind("application/json;", 0) != 0) {
         return refusal(415, "body must be application/json");
@@ -261,7 +265,7 @@ class LwsServer final : public HttpsServer {
         (error != std::errc() || end != length_text.data() + length_text.size())) {
       return -1;  // no way to tell where the request ends
     }
-    HttpAnswer refused = check_head(wsi, method, length, !length_text.empty());
+    HttpAnswer refused = check_head(wsi, method, path, length, !length_text.empty());
     if (refused.status != 0) {
       exchange.close = true;
       // A short body is read away first, so that the answer is not lost in a reset.
@@ -291,7 +295,9 @@ class LwsServer final : public HttpsServer {
     std::array<char, 64> peer{};
     lws_get_peer_simple(wsi, peer.data(), peer.size());
     request.peer = peer.data();
-    request.certificate = client_certificate(wsi);
+    request.certificate_der = client_certificate(wsi);
+    if (!request.certificate_der.empty()) request.certificate = sha256_hex(request.certificate_der);
+    request.if_none_match = header(wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH);
     exchange.to_read = length;
     return length == 0 ? complete(wsi, exchange) : 0;
   }
@@ -395,6 +401,7 @@ class LwsServer final : public HttpsServer {
     ok = ok && add("cache-control:", "no-store") && add("x-content-type-options:", "nosniff");
     if (!answer.body.empty()) ok = ok && add("content-type:", answer.content_type);
     if (!answer.location.empty()) ok = ok && add("location:", answer.location);
+    if (!answer.etag.empty()) ok = ok && add("etag:", answer.etag);
     if (answer.status == 405) ok = ok && add("allow:", "GET, POST, DELETE");
     if (answer.retry_after_s > 0) {
       ok = ok && add("retry-after:", std::to_string(answer.retry_after_s));

@@ -25,7 +25,9 @@ struct HttpRequest {
   /// SHA-256 of the client's certificate (DER), lower-case hex; empty when it showed none. TLS has
   /// proven that the client holds the key; nobody has looked at who issued it.
   std::string certificate{};
-  bool final = false;  ///< asked again after HttpAnswer::wait_s has passed: answer now
+  std::string certificate_der{};  ///< the same certificate as it came
+  std::string if_none_match{};    ///< header If-None-Match as it came
+  bool final = false;             ///< asked again after HttpAnswer::wait_s has passed: answer now
 };
 
 struct HttpAnswer {
@@ -37,6 +39,7 @@ struct HttpAnswer {
   int wait_s = 0;
   std::string content_type = "application/json";
   std::string location{};  ///< header Location, of a redirect
+  std::string etag{};      ///< header ETag, with its quotes; empty: none
   /// Misbehaviour on order: says nothing, hangs up, sends for ever, or a byte a second.
   enum class Conduct { kProper, kSilent, kClose, kEndless, kSlow };
   Conduct conduct = Conduct::kProper;
@@ -49,6 +52,9 @@ struct HttpsConfig {
   std::string key_file{};
   std::vector<std::string> host_names{};  ///< accepted in Host, besides `address` and loopback
   std::size_t max_body_bytes = 4 * 1024;
+  /// Below these paths a body may be longer.
+  std::vector<std::string> roomy_paths{};
+  std::size_t roomy_body_bytes = 256 * 1024;
   int request_timeout_s = 10;  ///< from accept or last answer to the whole request
   int max_connections = 256;
 };

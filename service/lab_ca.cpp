@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -21,6 +22,7 @@
 #include <memory>
 
 #include "base/durable_file.h"
+#include "service/protocol/messages.h"
 
 namespace conclave::service {
 namespace {
@@ -39,6 +41,7 @@ using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
 constexpr long kCaSeconds = 10L * 365 * 86400;
 constexpr long kServerSeconds = 397L * 86400;
 constexpr long kRenewSeconds = 30L * 86400;
+constexpr long kDeviceSeconds = 5L * 365 * 86400;
 
 Error crypto_error(const std::string& what) {
   const unsigned long code = ERR_get_error();
@@ -186,6 +189,16 @@ bool valid_name(const std::string& name) {
              "0123456789-.:") == std::string::npos;
 }
 
+DeviceIdentity::Verdict verdict_of(int error) {
+  switch (error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return DeviceIdentity::Verdict::kExpired;
+    default:
+      return DeviceIdentity::Verdict::kUntrusted;
+  }
+}
+
 }  // namespace
 
 Result<LabCertificates> ensure_lab_certificates(const std::string& folder,
@@ -222,6 +235,68 @@ Result<LabCertificates> ensure_lab_certificates(const std::string& folder,
   ERR_clear_error();
   if (!server_good) CONCLAVE_CHECK_STATUS(make_server(files, ca_key_file, names));
   return files;
+}
+
+Status issue_device_certificate(const std::string& folder, const std::string& serial,
+                                const std::string& file) {
+  if (!protocol::valid_identifier(serial)) {
+    return Error{"\"" + serial + "\" is no serial number: letters, digits, '-', '_' and '.'"};
+  }
+  const Certificate ca = load_certificate(folder + "/ca.pem");
+  const Key ca_key = load_key(folder + "/ca.key");
+  if (!ca || !ca_key) {
+    return Error{"There is no CA in " + folder + "; start conclave-service with it once"};
+  }
+  const Key key(EVP_EC_gen("P-256"));
+  if (!key) return crypto_error("Making the device's key");
+  const Certificate c = blank(serial.c_str(), key.get(), kDeviceSeconds);
+  if (!c ||
+      X509_NAME_add_entry_by_NID(X509_get_subject_name(c.get()), NID_serialNumber, MBSTRING_UTF8,
+                                 reinterpret_cast<const unsigned char*>(serial.data()),
+                                 static_cast<int>(serial.size()), -1, 0) != 1 ||
+      X509_set_issuer_name(c.get(), X509_get_subject_name(ca.get())) != 1 ||
+      !add_extension(c.get(), ca.get(), NID_basic_constraints, "critical,CA:FALSE") ||
+      !add_extension(c.get(), ca.get(), NID_key_usage, "critical,digitalSignature") ||
+      !add_extension(c.get(), ca.get(), NID_ext_key_usage, "clientAuth") ||
+      !add_extension(c.get(), ca.get(), NID_subject_key_identifier, "hash") ||
+      !add_extension(c.get(), ca.get(), NID_authority_key_identifier, "keyid:always") ||
+      X509_sign(c.get(), ca_key.get(), EVP_sha256()) == 0) {
+    return crypto_error("Making the device certificate");
+  }
+  CONCLAVE_TRY(const auto key_pem, key_to_pem(key.get()));
+  CONCLAVE_TRY(const auto pem, certificate_to_pem(c.get()));
+  return write_durably(file, pem + key_pem, 0600);
+}
+
+DeviceIdentity identify_device(const std::string& ca_file, std::string_view der) {
+  using Verdict = DeviceIdentity::Verdict;
+  if (der.empty()) return {};
+  const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
+  const Certificate device(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+  const Certificate ca = load_certificate(ca_file);
+  const std::unique_ptr<X509_STORE, decltype(&X509_STORE_free)> store(X509_STORE_new(),
+                                                                      &X509_STORE_free);
+  const std::unique_ptr<X509_STORE_CTX, decltype(&X509_STORE_CTX_free)> context(
+      X509_STORE_CTX_new(), &X509_STORE_CTX_free);
+  if (!device || !ca || !store || !context || X509_STORE_add_cert(store.get(), ca.get()) != 1 ||
+      X509_STORE_CTX_init(context.get(), store.get(), device.get(), nullptr) != 1 ||
+      X509_STORE_CTX_set_purpose(context.get(), X509_PURPOSE_SSL_CLIENT) != 1) {
+    ERR_clear_error();
+    return {Verdict::kUntrusted, {}};
+  }
+  if (X509_verify_cert(context.get()) != 1) {
+    const Verdict verdict = verdict_of(X509_STORE_CTX_get_error(context.get()));
+    ERR_clear_error();
+    return {verdict, {}};
+  }
+  std::array<char, protocol::kMaxIdentifier + 2> serial{};
+  // The service's own certificate is of this CA and good for clients too; only devices' have this.
+  const int length =
+      X509_NAME_get_text_by_NID(X509_get_subject_name(device.get()), NID_serialNumber,
+                                serial.data(), static_cast<int>(serial.size()));
+  const std::string text(serial.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+  if (!protocol::valid_identifier(text)) return {Verdict::kNoSerial, {}};
+  return {Verdict::kGood, text};
 }
 
 }  // namespace conclave::service

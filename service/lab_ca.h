@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -22,5 +23,27 @@ struct LabCertificates {
 /// P-256 keys, SHA-256; files appear whole (temporary file, then rename). May block; any thread.
 Result<LabCertificates> ensure_lab_certificates(const std::string& folder,
                                                 const std::vector<std::string>& names);
+
+/// Makes a client certificate for one phone by the CA in `folder`, which must be there: subject
+/// `O=Conclave laboratory, CN=SERIAL, serialNumber=SERIAL` (as IEEE 802.1AR has it), extended usage
+/// clientAuth, five years. `file` gets certificate and key together, mode 0600: what a phone's
+/// setting Security.Certificates.Device takes. May block; any thread.
+Status issue_device_certificate(const std::string& folder, const std::string& serial,
+                                const std::string& file);
+
+/// Whose device certificate this is.
+struct DeviceIdentity {
+  enum class Verdict {
+    kGood,
+    kAbsent,
+    kUntrusted,  ///< not issued by this CA, or not for clients
+    kExpired,    ///< or not valid yet
+    kNoSerial,   ///< of this CA, but no device's
+  };
+  Verdict verdict = Verdict::kAbsent;
+  std::string serial{};  ///< kGood: of the phone
+};
+/// Looks at a certificate (DER) that TLS has proven the client to hold the key of. Any thread.
+DeviceIdentity identify_device(const std::string& ca_file, std::string_view der);
 
 }  // namespace conclave::service

@@ -21,6 +21,7 @@
 #include "service/lab_ca.h"
 #include "service/meetings.h"
 #include "service/phone_book.h"
+#include "service/provisioning/provisioning.h"
 #include "service/store/store.h"
 
 namespace conclave::service {
@@ -95,6 +96,30 @@ class ConferenceService final : public Service {
                                              control_->shut_out(serial);
                                            }
                                          });
+    ProvisioningConfig provisioning;
+    provisioning.folder = config_.data + "/provisioning";
+    provisioning.ca_file = certificates_.ca_file;
+    provisioning.sign = config_.sign_configurations;
+    provisioning.open = config_.open_provisioning;
+    Provisioning::Hooks hooks;
+    hooks.notify = [this] {
+      const std::lock_guard lock(server_mutex_);
+      if (server_ != nullptr) server_->notify();
+    };
+    hooks.known = [this](const std::string& serial) { return directory_.phones.contains(serial); };
+    hooks.check_sync = [this](const std::string& serial) {
+      Focus* focus = calls_.load();
+      bool sent = false;
+      for (const auto& participant : book_.of_serial(serial)) {
+        sent = (focus != nullptr && focus->check_sync(participant)) || sent;
+      }
+      return sent;
+    };
+    CONCLAVE_TRY(provisioning_,
+                 Provisioning::create(provisioning, clock_, faults_, *store_, std::move(hooks)));
+    admin_->extend([this](const HttpRequest& request, std::string_view path) {
+      return provisioning_->admin(request, path);
+    });
     FocusConfig focus;
     focus.listen = config_.listen;
     focus.advertise = config_.advertise;
@@ -120,9 +145,12 @@ class ConferenceService final : public Service {
     https.key_file = certificates_.key_file;
     https.host_names = config_.names;
     https.host_names.push_back(config_.advertise);
+    https.roomy_paths = {"/provisioning/", "/admin/provisioning/", "/admin/phones/"};
     CONCLAVE_TRY(https_, HttpsServer::start(https, [this](const HttpRequest& request) {
-                   return route(request, *control_, *admin_);
+                   return route(request, *control_, *admin_, provisioning_.get());
                  }));
+    provisioning_->set_origin("https://" + bracketed(config_.advertise) + ":" +
+                              std::to_string(https_->port()));
     const std::lock_guard lock(server_mutex_);
     server_ = https_.get();
     return {};
@@ -135,13 +163,18 @@ class ConferenceService final : public Service {
                              {"chairperson_passcode", c.chairperson_passcode},
                              {"participant_passcode", c.participant_passcode}});
     }
-    const nlohmann::ordered_json line = {
+    nlohmann::ordered_json line = {
         {"ready", true},
         {"rest", rest_address()},
         {"sip", bracketed(config_.advertise) + ":" + std::to_string(sip_port())},
         {"ca", certificates_.ca_file},
         {"admin_token_file", admin_token_file_},
+        {"console", provisioning_->console_address()},
+        {"provisioning", provisioning_->server_address()},
         {"conferences", std::move(conferences)}};
+    if (const auto key = provisioning_->public_key_file(); !key.empty()) {
+      line["configuration_key"] = key;
+    }
     return line.dump();
   }
   std::string rest_address() const override {
@@ -170,6 +203,7 @@ class ConferenceService final : public Service {
   std::string admin_token_file_;
   std::unique_ptr<CallControl> control_;
   std::unique_ptr<AdminDesk> admin_;
+  std::unique_ptr<Provisioning> provisioning_;
   std::unique_ptr<Focus> focus_;
   std::unique_ptr<HttpsServer> https_;
   std::atomic<Focus*> calls_{nullptr};  ///< focus_, also while it is going

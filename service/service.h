@@ -21,6 +21,8 @@ struct ServiceConfig {
   std::string directory_file{};  ///< empty: DATA/conferences.json
   int prebuffer = 1;             ///< see BridgeConfig
   int silent_after_s = 20;
+  bool sign_configurations = false;  ///< see ProvisioningConfig::sign
+  bool open_provisioning = false;    ///< see ProvisioningConfig::open
 };
 
 /// The whole service: REST call control, SIP focus, mixer. Construction is the start.

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "service/lab_ca.h"
 #include "service/service.h"
 
 namespace {
@@ -50,6 +51,17 @@ int serve(const conclave::service::ServiceConfig& config) {
     }
     if (errno == EAGAIN) (*service)->tick();
   }
+  return kOk;
+}
+
+int issue(const std::string& data, const std::string& serial, std::string file) {
+  if (file.empty()) file = data + "/device-" + serial + ".pem";
+  const auto status = conclave::service::issue_device_certificate(data, serial, file);
+  if (!status) {
+    std::fprintf(stderr, "conclave-service: %s\n", one_line(status.error().message).c_str());
+    return kFailure;
+  }
+  std::printf("%s\n", file.c_str());
   return kOk;
 }
 
@@ -96,6 +108,19 @@ int run(int argc, char** argv) {
                  "Seconds without any packet from a phone until its call is ended")
       ->capture_default_str()
       ->check(CLI::Range(2, 3600));
+  app.add_flag("--sign-configurations", config.sign_configurations,
+               "Sign configuration files with DIR/provisioning/signing.key, made when missing");
+  app.add_flag(
+      "--open-provisioning", config.open_provisioning,
+      "Serve configurations to phones without a device certificate too: laboratories only");
+  std::string device;
+  std::string out;
+  app.add_option("--issue-device-certificate", device,
+                 "Make a device certificate for a phone by the CA in DIR, and end")
+      ->type_name("SERIAL");
+  app.add_option("--out", out,
+                 "File for that certificate with its key (default: DIR/device-SERIAL.pem)")
+      ->type_name("FILE");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help
@@ -122,6 +147,7 @@ int run(int argc, char** argv) {
                  log_file.c_str());
     return kFailure;
   }
+  if (!device.empty()) return issue(config.data, device, out);
   return serve(config);
 }
 

@@ -115,6 +115,13 @@ class SipFocus final : public Focus {
     relay_->set_muted(call->second.ports.leg, muted);
   }
 
+  bool check_sync(const std::string& participant) override {
+    const auto call = call_of(participant);
+    if (!call) return false;
+    with_signalling([&](media::Signalling& s) { s.notify(call->first, "check-sync"); });
+    return true;
+  }
+
   BridgeStatus bridge_status() const override { return bridge_->status(); }
 
   std::optional<LegStats> leg_stats(const std::string& participant) const override {

@@ -45,6 +45,8 @@ class Focus {
   /// The book removed or (un)muted a participant. Any thread; at once.
   virtual void removed(const std::string& participant) = 0;
   virtual void mute_changed(const std::string& participant, bool muted) = 0;
+  /// SIP NOTIFY "Event: check-sync" within the participant's call. False: it has none.
+  virtual bool check_sync(const std::string& participant) = 0;
   virtual BridgeStatus bridge_status() const = 0;
   virtual std::optional<LegStats> leg_stats(const std::string& participant) const = 0;
 };
