@@ -6,8 +6,11 @@
 
 #include "base/durable_file.h"
 #include "base/log.h"
+#include "service/admin/answers.h"
+#include "service/admin/pages.h"
 #include "service/call_control.h"
 #include "service/files.h"
+#include "service/protocol/json_object.h"
 #include "service/provisioning/provisioning.h"
 
 namespace conclave::service {
@@ -19,14 +22,7 @@ constexpr const char* kLog = "service.admin";
 constexpr int kWrongTokens = 10;  // a minute of an address
 constexpr int kWindowS = 60;
 constexpr std::size_t kTokenBytes = 32;
-constexpr std::size_t kMaxDepth = 4;
-
-HttpAnswer answer(int status, const json& body) {
-  return {status, body.dump(-1, ' ', false, json::error_handler_t::replace)};
-}
-HttpAnswer refused(int status, const std::string& message) {
-  return answer(status, {{"error", {{"id", "ADMIN"}, {"message", message}}}});
-}
+constexpr int kMaxDepth = 4;
 
 json json_of(const FaultOrder& order) {
   json out{{"number", order.number},
@@ -38,13 +34,7 @@ json json_of(const FaultOrder& order) {
 }
 
 json parse_body(const std::string& text) {
-  bool deep = false;
-  const json::parser_callback_t limit = [&deep](int depth, json::parse_event_t, json&) {
-    deep = deep || depth > static_cast<int>(kMaxDepth);
-    return !deep;
-  };
-  json value = json::parse(text, limit, /*allow_exceptions=*/false);
-  return deep || !value.is_object() ? json() : value;
+  return protocol::parse_object(text, text.size(), kMaxDepth).value_or(json());
 }
 
 /// The member's text; empty when absent; nothing when it is no text.
@@ -83,29 +73,30 @@ AdminDesk::AdminDesk(const Clock& clock, std::string token, PhoneBook& phones, F
 
 HttpAnswer AdminDesk::handle(const HttpRequest& request) {
   if (const int wait = wrong_tokens_.blocked_for_s(request.peer); wait > 0) {
-    HttpAnswer later = refused(429, "too many wrong tokens");
+    HttpAnswer later = admin_error(429, "too many wrong tokens");
     later.retry_after_s = wait;
     return later;
   }
   if (!same_secret(request.bearer, token_)) {
     wrong_tokens_.failed(request.peer);
     log::warning(kLog, "wrong administrator's token", {{"peer", request.peer}});
-    return refused(401, "give the administrator's token as Authorization: Bearer");
+    return admin_error(401, "give the administrator's token as Authorization: Bearer");
   }
   std::string_view path = request.path;
   path.remove_prefix(kBasePath.size());
   if (extension_) {
     if (auto answered = extension_(request, path)) return std::move(*answered);
   }
-  const auto below = [&path](std::string_view name) -> std::optional<std::string_view> {
-    if (path.substr(0, name.size()) != name) return std::nullopt;
-    const auto rest = path.substr(name.size());
-    if (rest.empty()) return rest;
-    return rest.front() == '/' ? std::optional(rest.substr(1)) : std::nullopt;
-  };
-  if (const auto rest = below("/faults")) return faults(request, *rest);
-  if (const auto rest = below("/phones")) return phones(request, *rest);
-  return refused(404, "there are /admin/faults and /admin/phones");
+  if (const auto rest = below(path, "/faults")) return faults(request, *rest);
+  if (const auto rest = below(path, "/phones")) return phones(request, *rest);
+  if (const auto rest = below(path, "/meetings"); rest && meetings_ != nullptr) {
+    return meetings_->handle(request, *rest);
+  }
+  if (path == "/health" && health_) {
+    if (request.method != HttpMethod::kGet) return admin_error(405, "GET /admin/health");
+    return {200, health_()};
+  }
+  return admin_error(404, "see /openapi.json for what there is below /admin");
 }
 
 HttpAnswer AdminDesk::faults(const HttpRequest& request, std::string_view rest) {
@@ -114,77 +105,131 @@ HttpAnswer AdminDesk::faults(const HttpRequest& request, std::string_view rest) 
     const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
     if (!rest.empty() &&
         (error != std::errc() || end != rest.data() + rest.size() || number == 0)) {
-      return refused(404, "no such order");
+      return admin_error(404, "no such order");
     }
     const int gone = faults_.cancel(number);
-    if (!rest.empty() && gone == 0) return refused(404, "no such order");
+    if (!rest.empty() && gone == 0) return admin_error(404, "no such order");
     return {204, ""};
   }
-  if (!rest.empty()) return refused(404, "no such order");
+  if (!rest.empty()) return admin_error(404, "no such order");
   if (request.method == HttpMethod::kGet) {
     json orders = json::array();
     for (const auto& order : faults_.orders()) orders.push_back(json_of(order));
     json kinds = json::array();
     for (const auto& kind : FaultDesk::kinds()) {
       kinds.push_back({{"id", kind.id}, {"stage", to_string(kind.stage)}});
+      if (const auto text = message_of_error(kind.id); !text.empty()) {
+        kinds.back()["message"] = text;
+      }
     }
-    return answer(200, {{"orders", std::move(orders)}, {"kinds", std::move(kinds)}});
+    return json_answer(200, {{"orders", std::move(orders)}, {"kinds", std::move(kinds)}});
   }
   const json body = parse_body(request.body);
-  if (body.is_null()) return refused(400, "the body must be a JSON object");
+  if (body.is_null()) return admin_error(400, "the body must be a JSON object");
   const auto id = text_of(body, "id");
   const auto phone = text_of(body, "phone");
   const auto stage_text = text_of(body, "stage");
   const auto count = body.find("count");
   if (!id || !phone || !stage_text || (count != body.end() && !count->is_number_integer())) {
-    return refused(400, "id, phone and stage are texts, count is a whole number");
+    return admin_error(400, "id, phone and stage are texts, count is a whole number");
   }
   std::optional<FaultStage> stage;
   if (!stage_text->empty()) {
     stage = parse_fault_stage(*stage_text);
-    if (!stage)
-      return refused(400,
-                     "stage is activation, login, join, call-control, console or provisioning");
+    if (!stage) {
+      return admin_error(400,
+                         "stage is activation, login, join, call-control, console or provisioning");
+    }
   }
   const json number = count != body.end() ? *count : json(1);
   // An unsigned beyond int64 must not wrap into the range.
   const bool sane = number >= 1 && number <= FaultDesk::kMaxCount;
   const auto made = faults_.order(*id, *phone, sane ? number.get<int>() : 0, stage);
-  if (!made) return refused(400, made.error().message);
+  if (!made) return admin_error(400, made.error().message);
   log::info(kLog, "fault ordered",
             {{"id", made->id}, {"phone", made->phone}, {"stage", to_string(made->stage)}});
-  return answer(200, json_of(*made));
+  return json_answer(200, json_of(*made));
 }
 
-HttpAnswer AdminDesk::phones(const HttpRequest& request, std::string_view serial) {
-  if (serial.empty() && request.method == HttpMethod::kGet) {
-    json list = json::object();
-    for (const auto& phone : phones_.list()) {
-      list[phone.serial] = {{"state", to_string(phone.state)}, {"by_pin", phone.by_pin}};
-      if (phone.since_s != 0) list[phone.serial]["since"] = phone.since_s;
+HttpAnswer AdminDesk::list_phones() {
+  const auto reports =
+      store_ != nullptr ? store_->newest_reports() : std::map<std::string, PhoneReport>();
+  json list = json::object();
+  for (const auto& phone : phones_.list()) {
+    json& out = list[phone.serial];
+    out = {{"state", to_string(phone.state)},
+           {"by_pin", phone.by_pin},
+           {"known", phone.known},
+           {"declared", phone.declared}};
+    if (phone.since_s != 0) out["since"] = phone.since_s;
+    if (!phone.entry.pin.empty()) out["pin"] = phone.entry.pin;
+    if (phone.entry.pin_expires_s != 0) out["pin_expires"] = last_day_of(phone.entry);
+    if (!phone.entry.certificate.empty()) out["certificate_sha256"] = phone.entry.certificate;
+    if (phone.seen) {
+      out["seen"] = {{"at", phone.seen->at_s},
+                     {"from", phone.seen->peer},
+                     {"model", phone.seen->model},
+                     {"version", phone.seen->version}};
     }
-    return answer(200, {{"phones", std::move(list)}});
+    if (const auto at = reports.find(phone.serial); at != reports.end()) {
+      out["report"] = {{"at", at->second.at_s}, {"kind", at->second.kind}};
+    }
   }
-  if (serial.empty() || request.method != HttpMethod::kPost) {
-    return refused(405, "GET /admin/phones or POST /admin/phones/SERIAL");
-  }
+  return json_answer(200, {{"phones", std::move(list)}});
+}
+
+HttpAnswer AdminDesk::put_phone(const HttpRequest& request, const std::string& serial) {
   const json body = parse_body(request.body);
-  const auto state_text = body.is_null() ? std::nullopt : text_of(body, "state");
-  const auto state = state_text ? parse_phone_state(*state_text) : std::nullopt;
-  if (!state) return refused(400, "state is active, inactive or deactivated");
-  const std::string name(serial);
-  if (!protocol::valid_identifier(name)) return refused(404, "no such phone");
-  if (const Status done = phones_.set_state(name, *state); !done) {
-    return refused(500, done.error().message);
+  if (body.is_null()) return admin_error(400, "the body must be a JSON object");
+  const bool whole =
+      body.contains("pin") || body.contains("pin_expires") || body.contains("certificate_sha256");
+  PhoneState state{};
+  Status done{};
+  if (whole) {
+    const auto entry = parse_phone(request.body);
+    if (!entry) return admin_error(400, entry.error().message);
+    state = entry->state;
+    done = phones_.put(serial, *entry);
+  } else {
+    const auto state_text = text_of(body, "state");
+    const auto wanted = state_text ? parse_phone_state(*state_text) : std::nullopt;
+    if (!wanted) return admin_error(400, "state is active, inactive or deactivated");
+    state = *wanted;
+    done = phones_.set_state(serial, state);
   }
-  log::info(kLog, "phone", {{"serial", name}, {"state", to_string(*state)}});
-  state_changed_(name, *state);
-  return answer(200, {{"state", to_string(*state)}});
+  if (!done) return admin_error(500, done.error().message);
+  log::info(kLog, "phone", {{"serial", serial}, {"state", to_string(state)}});
+  state_changed_(serial, state);
+  return json_answer(200, {{"state", to_string(state)}});
+}
+
+HttpAnswer AdminDesk::forget_phone(const std::string& serial) {
+  const auto gone = phones_.forget(serial);
+  if (!gone) return admin_error(500, gone.error().message);
+  if (!*gone) return admin_error(404, "nothing is remembered of this phone");
+  log::info(kLog, "phone forgotten", {{"serial", serial}});
+  state_changed_(serial, PhoneState::kInactive);
+  return {204, ""};
+}
+
+HttpAnswer AdminDesk::phones(const HttpRequest& request, std::string_view rest) {
+  if (rest.empty() && request.method == HttpMethod::kGet) return list_phones();
+  if (rest.empty()) return admin_error(405, "GET /admin/phones or POST /admin/phones/SERIAL");
+  const auto slash = rest.find('/');
+  const std::string serial(rest.substr(0, slash));
+  if (!protocol::valid_identifier(serial)) return admin_error(404, "no such phone");
+  if (slash != std::string_view::npos) {
+    return admin_error(404, "see /openapi.json for what can be asked of a phone");
+  }
+  if (request.method == HttpMethod::kPost) return put_phone(request, serial);
+  if (request.method == HttpMethod::kDelete) return forget_phone(serial);
+  return admin_error(405, "POST or DELETE /admin/phones/SERIAL");
 }
 
 HttpAnswer route(const HttpRequest& request, CallControl& control, AdminDesk& admin,
                  Provisioning* provisioning) {
   const std::string_view path = request.path;
+  if (auto found = page(request)) return std::move(*found);
   if (provisioning != nullptr && Provisioning::owns(path)) return provisioning->handle(request);
   if (path == FaultDesk::kLoopPath) return FaultDesk::loop();
   const auto base = AdminDesk::kBasePath;

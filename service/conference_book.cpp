@@ -260,6 +260,12 @@ std::vector<ConferenceBook::Participant> ConferenceBook::participants(
   return out;
 }
 
+bool ConferenceBook::all_muted(std::string_view conference) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = conferences_.find(conference);
+  return it != conferences_.end() && it->second.all_muted;
+}
+
 std::size_t ConferenceBook::count() const {
   const std::lock_guard lock(mutex_);
   return static_cast<std::size_t>(std::count_if(participants_.begin(), participants_.end(),

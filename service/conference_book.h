@@ -80,6 +80,7 @@ class ConferenceBook {
 
   /// Everybody of a conference, expected ones too.
   std::vector<Participant> participants(std::string_view conference) const;
+  bool all_muted(std::string_view conference) const;
   std::size_t count() const;  ///< of those present, in all conferences
   protocol::Roster roster(std::string_view conference) const;
   std::uint64_t revision(std::string_view conference) const;

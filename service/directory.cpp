@@ -135,6 +135,17 @@ Result<PhoneEntry> parse_phone(std::string_view text) {
   return phone_of(json::parse(text, nullptr, /*allow_exceptions=*/false));
 }
 
+std::string to_json(const ConferenceEntry& entry) {
+  return json{{"id", entry.id},
+              {"title", entry.title},
+              {"chairperson_passcode", entry.chairperson_passcode},
+              {"participant_passcode", entry.participant_passcode},
+              {"email_required", entry.email_required},
+              {"emails", entry.emails},
+              {"self_mute", entry.self_mute}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 std::string last_day_of(const PhoneEntry& entry) {
   if (entry.pin_expires_s == 0) return {};
   const std::time_t day = entry.pin_expires_s - 1;

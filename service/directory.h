@@ -48,6 +48,8 @@ struct Directory {
 /// wrong with it.
 Result<ConferenceEntry> parse_conference(std::string_view json);
 Result<PhoneEntry> parse_phone(std::string_view json);
+/// The same object; what the administrator changes is kept in this form.
+std::string to_json(const ConferenceEntry& entry);
 /// The last day on which a PIN counts, as 2027-03-31; empty: for ever.
 std::string last_day_of(const PhoneEntry& entry);
 

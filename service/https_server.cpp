@@ -28,6 +28,10 @@ constexpr std::size_t kDrainBytes = 64 * 1024;
 constexpr int kSilentSeconds = 120;
 constexpr std::size_t kEndlessBytes = 16 * 1024 * 1024;
 constexpr std::size_t kEndlessChunk = 4096;
+// Style and script from here alone; no frames, no forms that lead elsewhere.
+constexpr const char* kPagePolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The certificate (DER) that the client has shown and proven to hold the key of.
 std::string client_certificate(lws* wsi) {
@@ -218,6 +222,14 @@ class LwsServer final : public HttpsServer {
                config_.host_names.end();
   }
 
+  /// A request that one of our own pages makes, where pages may.
+  bool own_page(lws* wsi, std::string_view path) const {
+    const std::string& base = config_.browser_path;
+    if (base.empty() || !path.starts_with(base)) return false;
+    if (path.size() > base.size() && path[base.size()] != '/') return false;
+    return header(wsi, WSI_TOKEN_ORIGIN) == "https://" + header(wsi, WSI_TOKEN_HOST);
+  }
+
   /// What is wrong with the head of the request; status 0: nothing.
   HttpAnswer check_head(lws* wsi, int method, std::string_view path, std::size_t body_bytes,
                         bool has_length) const {
@@ -225,7 +237,7 @@ class LwsServer final : public HttpsServer {
       return refusal(405, "method not allowed");
     }
     if (!host_allowed(header(wsi, WSI_TOKEN_HOST))) return refusal(421, "unknown host");
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0) {
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0 && !own_page(wsi, path)) {
       return refusal(403, "no requests from browsers");
     }
     if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0) {
@@ -405,6 +417,12 @@ class LwsServer final : public HttpsServer {
     if (answer.status == 405) ok = ok && add("allow:", "GET, POST, DELETE");
     if (answer.retry_after_s > 0) {
       ok = ok && add("retry-after:", std::to_string(answer.retry_after_s));
+    }
+    if (answer.page) {
+      ok = ok && add("content-security-policy:", kPagePolicy) &&
+           add("referrer-policy:", "no-referrer") && add("x-frame-options:", "DENY") &&
+           add("cross-origin-opener-policy:", "same-origin") &&
+           add("cross-origin-resource-policy:", "same-origin");
     }
     if (exchange.close) ok = ok && add("connection:", "close");
     const bool endless = answer.conduct == HttpAnswer::Conduct::kEndless;

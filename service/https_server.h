@@ -14,7 +14,7 @@ namespace conclave::service {
 enum class HttpMethod { kGet, kPost, kDelete };
 
 /// A request that passed the server's checks: known method, whole body within the limit, the right
-/// Host, no Origin.
+/// Host, no foreign Origin.
 struct HttpRequest {
   HttpMethod method = HttpMethod::kGet;
   std::string path{};   ///< decoded, normalised, begins with '/'
@@ -40,6 +40,8 @@ struct HttpAnswer {
   std::string content_type = "application/json";
   std::string location{};  ///< header Location, of a redirect
   std::string etag{};      ///< header ETag, with its quotes; empty: none
+  /// For a browser: a strict content security policy goes with it.
+  bool page = false;
   /// Misbehaviour on order: says nothing, hangs up, sends for ever, or a byte a second.
   enum class Conduct { kProper, kSilent, kClose, kEndless, kSlow };
   Conduct conduct = Conduct::kProper;
@@ -51,6 +53,8 @@ struct HttpsConfig {
   std::string certificate_file{};
   std::string key_file{};
   std::vector<std::string> host_names{};  ///< accepted in Host, besides `address` and loopback
+  /// Below it pages of this server may ask (an Origin that equals Host); empty: nowhere.
+  std::string browser_path{};
   std::size_t max_body_bytes = 4 * 1024;
   /// Below these paths a body may be longer.
   std::vector<std::string> roomy_paths{};
@@ -63,7 +67,8 @@ struct HttpsConfig {
 /// thread of its own, on which the handler runs too.
 ///
 /// It refuses by itself: methods other than GET, POST, DELETE; a missing or foreign Host (421); any
-/// Origin (403: no browser has business here); Transfer-Encoding (501); bodies without
+/// Origin (403: no browser has business here, but for pages of this server below
+/// HttpsConfig::browser_path); Transfer-Encoding (501); bodies without
 /// Content-Length (411) or too long (413); bodies that are not announced as JSON (415). Whoever
 /// takes longer than the time limit for a request is cut off. Connections are kept open only after
 /// a good request, and after any refusal they are closed, so that no left-over bytes can be read as

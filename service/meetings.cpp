@@ -9,12 +9,7 @@ namespace {
 
 using protocol::Role;
 
-std::string digest_of(const ConferenceEntry& e) {
-  std::string text = e.title + "\n" + e.chairperson_passcode + "\n" + e.participant_passcode +
-                     (e.email_required ? "\n1" : "\n0") + (e.self_mute ? "\n1" : "\n0");
-  for (const auto& email : e.emails) text += "\n" + email;
-  return sha256_hex(text);
-}
+std::string digest_of(const ConferenceEntry& entry) { return sha256_hex(to_json(entry)); }
 
 }  // namespace
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "service/admin/meeting_desk.h"
 #include "service/admin_desk.h"
 #include "service/call_control.h"
 #include "service/fault_desk.h"
@@ -120,6 +121,10 @@ class ConferenceService final : public Service {
     admin_->extend([this](const HttpRequest& request, std::string_view path) {
       return provisioning_->admin(request, path);
     });
+    meeting_desk_ = std::make_unique<MeetingDesk>(*meetings_, book_);
+    admin_->set_meetings(meeting_desk_.get());
+    admin_->set_health([this] { return health(); });
+    admin_->set_store(store_.get());
     FocusConfig focus;
     focus.listen = config_.listen;
     focus.advertise = config_.advertise;
@@ -144,13 +149,13 @@ class ConferenceService final : public Service {
     https.certificate_file = certificates_.certificate_file;
     https.key_file = certificates_.key_file;
     https.host_names = config_.names;
+    https.browser_path = AdminDesk::kBasePath;
     https.host_names.push_back(config_.advertise);
     https.roomy_paths = {"/provisioning/", "/admin/provisioning/", "/admin/phones/"};
     CONCLAVE_TRY(https_, HttpsServer::start(https, [this](const HttpRequest& request) {
                    return route(request, *control_, *admin_, provisioning_.get());
                  }));
-    provisioning_->set_origin("https://" + bracketed(config_.advertise) + ":" +
-                              std::to_string(https_->port()));
+    provisioning_->set_origin(origin());
     const std::lock_guard lock(server_mutex_);
     server_ = https_.get();
     return {};
@@ -168,6 +173,7 @@ class ConferenceService final : public Service {
         {"rest", rest_address()},
         {"sip", bracketed(config_.advertise) + ":" + std::to_string(sip_port())},
         {"ca", certificates_.ca_file},
+        {"admin", origin() + std::string(AdminDesk::kBasePath)},
         {"admin_token_file", admin_token_file_},
         {"console", provisioning_->console_address()},
         {"provisioning", provisioning_->server_address()},
@@ -177,10 +183,7 @@ class ConferenceService final : public Service {
     }
     return line.dump();
   }
-  std::string rest_address() const override {
-    return "https://" + bracketed(config_.advertise) + ":" + std::to_string(https_->port()) +
-           control_config_.base_path;
-  }
+  std::string rest_address() const override { return origin() + control_config_.base_path; }
   int sip_port() const override { return focus_->sip_port(); }
   std::string ca_file() const override { return certificates_.ca_file; }
   BridgeStatus bridge_status() const override { return focus_->bridge_status(); }
@@ -190,9 +193,29 @@ class ConferenceService final : public Service {
   void tick() override { book_.sweep(); }
 
  private:
+  std::string origin() const {
+    return "https://" + bracketed(config_.advertise) + ":" + std::to_string(https_->port());
+  }
+  std::string health() const {
+    const Focus* calls = calls_.load();
+    const BridgeStatus bridge = calls != nullptr ? calls->bridge_status() : BridgeStatus{};
+    const std::int64_t up_ns = clock_.now_ns() - started_ns_;
+    return nlohmann::json{{"version", CONCLAVE_VERSION},
+                          {"uptime_s", up_ns / 1'000'000'000},
+                          {"meetings", meetings_->list().size()},
+                          {"participants", book_.count()},
+                          {"sip_port", sip_port()},
+                          {"mixer",
+                           {{"running", bridge.running},
+                            {"restarts", bridge.restarts},
+                            {"participants", bridge.joined}}}}
+        .dump();
+  }
+
   ServiceConfig config_;
   const CallControlConfig control_config_{};
   const SystemClock clock_{};
+  const std::int64_t started_ns_ = clock_.now_ns();
   Directory directory_{};
   LabCertificates certificates_{};
   std::unique_ptr<Store> store_;
@@ -202,6 +225,7 @@ class ConferenceService final : public Service {
   FaultDesk faults_;
   std::string admin_token_file_;
   std::unique_ptr<CallControl> control_;
+  std::unique_ptr<MeetingDesk> meeting_desk_;
   std::unique_ptr<AdminDesk> admin_;
   std::unique_ptr<Provisioning> provisioning_;
   std::unique_ptr<Focus> focus_;

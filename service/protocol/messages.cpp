@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "service/protocol/json_object.h"
+
 namespace conclave::service::protocol {
 namespace {
 
@@ -14,18 +16,10 @@ Error wrong(std::string_view what) {
           "; check that both run matching versions"};
 }
 
-/// A JSON object within the limits, or an error.
-Result<json> parse_object(std::string_view text, std::size_t max_bytes) {
-  if (text.size() > max_bytes) return wrong("too long");
-  bool deep = false;
-  const json::parser_callback_t limit = [&deep](int depth, json::parse_event_t, json&) {
-    deep = deep || depth > kMaxDepth;
-    return !deep;
-  };
-  json value = json::parse(text, limit, /*allow_exceptions=*/false);
-  if (deep) return wrong("nested too deep");
-  if (!value.is_object()) return wrong("no JSON object");
-  return value;
+Result<json> read_message(std::string_view text, std::size_t max_bytes) {
+  auto object = parse_object(text, max_bytes, kMaxDepth);
+  if (!object) return wrong(object.error().message);
+  return object;
 }
 
 bool read_text(const json& object, const char* key, std::size_t max, bool required,
@@ -179,7 +173,7 @@ bool valid_text(std::string_view text, std::size_t max_bytes) {
 }
 
 Result<LoginRequest> parse_login_request(std::string_view text) {
-  CONCLAVE_TRY(const json object, parse_object(text, kMaxRequestBytes));
+  CONCLAVE_TRY(const json object, read_message(text, kMaxRequestBytes));
   LoginRequest out;
   if (!read_identifier(object, "serial", out.serial)) return wrong("serial");
   if (!read_text(object, "model", kMaxName, false, out.model)) return wrong("model");
@@ -195,7 +189,7 @@ Result<LoginRequest> parse_login_request(std::string_view text) {
 }
 
 Result<LoginResponse> parse_login_response(std::string_view text) {
-  CONCLAVE_TRY(const json object, parse_object(text, kMaxBodyBytes));
+  CONCLAVE_TRY(const json object, read_message(text, kMaxBodyBytes));
   LoginResponse out;
   if (!read_text(object, "token", kMaxToken, true, out.token) || !valid_token(out.token)) {
     return wrong("token");
@@ -207,7 +201,7 @@ Result<LoginResponse> parse_login_response(std::string_view text) {
 }
 
 Result<ActivationRequest> parse_activation_request(std::string_view text) {
-  CONCLAVE_TRY(const json object, parse_object(text, kMaxRequestBytes));
+  CONCLAVE_TRY(const json object, read_message(text, kMaxRequestBytes));
   ActivationRequest out;
   if (!read_identifier(object, "serial", out.serial)) return wrong("serial");
   if (!read_text(object, "model", kMaxName, false, out.model)) return wrong("model");
@@ -224,7 +218,7 @@ Result<ActivationRequest> parse_activation_request(std::string_view text) {
 }
 
 Result<ActivationResponse> parse_activation_response(std::string_view text) {
-  CONCLAVE_TRY(const json object, parse_object(text, kMaxBodyBytes));
+  CONCLAVE_TRY(const json object, read_message(text, kMaxBodyBytes));
   ActivationResponse out;
   if (!read_text(object, "token", kMaxToken, true, out.token) || !valid_token(out.token)) {
     return wrong("token");
@@ -233,7 +227,7 @@ Result<ActivationResponse> parse_activation_response(std::string_view text) {
 }
 
 Result<JoinRequest> parse_join_request(std::string_view text) {
-  CONCLAVE_TRY(const json object, parse_object(text, kMaxRequestBytes));
+  CONCLAVE_TRY(const json object, read_message(text, kMaxRequestBytes));
   JoinRequest out;
   if (!read_text(object, "passcode", kMaxPasscode, true, out.passcode) ||
       !valid_passcode(out.passcode)) {
@@ -250,7 +244,7 @@ Result<JoinRequest> parse_join_request(std::string_view text) {
 }
 
 Result<JoinResponse> parse_join_response(std::string_view text) {
-  CONCLAVE_TRY(const json object, parse_object(text, kMaxBodyBytes));
+  CONCLAVE_TRY(const json object, read_message(text, kMaxBodyBytes));
   JoinResponse out;
   const json* conference = read_object(object, "conference");
   const json* participant = read_object(object, "participant");
@@ -281,14 +275,14 @@ Result<JoinResponse> parse_join_response(std::string_view text) {
 }
 
 Result<MuteRequest> parse_mute_request(std::string_view text) {
-  CONCLAVE_TRY(const json object, parse_object(text, kMaxRequestBytes));
+  CONCLAVE_TRY(const json object, read_message(text, kMaxRequestBytes));
   MuteRequest out;
   if (!read_bool(object, "muted", out.muted)) return wrong("muted");
   return out;
 }
 
 Result<Roster> parse_roster(std::string_view text) {
-  CONCLAVE_TRY(const json object, parse_object(text, kMaxBodyBytes));
+  CONCLAVE_TRY(const json object, read_message(text, kMaxBodyBytes));
   Roster out;
   const auto rev = object.find("rev");
   if (rev == object.end() || !rev->is_number_unsigned()) return wrong("rev");
@@ -308,7 +302,7 @@ Result<Roster> parse_roster(std::string_view text) {
 }
 
 Result<ErrorBody> parse_error(std::string_view text) {
-  CONCLAVE_TRY(const json object, parse_object(text, kMaxBodyBytes));
+  CONCLAVE_TRY(const json object, read_message(text, kMaxBodyBytes));
   const json* error = read_object(object, "error");
   ErrorBody out;
   if (error == nullptr || !read_identifier(*error, "id", out.id) ||

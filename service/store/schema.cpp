@@ -38,17 +38,7 @@ CREATE TABLE meetings(
   id TEXT PRIMARY KEY,
   basis TEXT NOT NULL,
   deleted INTEGER NOT NULL,
-  title TEXT NOT NULL,
-  chairperson_passcode TEXT NOT NULL,
-  participant_passcode TEXT NOT NULL,
-  email_required INTEGER NOT NULL,
-  self_mute INTEGER NOT NULL
-) STRICT;
-CREATE TABLE meeting_emails(
-  meeting TEXT NOT NULL REFERENCES meetings(id) ON DELETE CASCADE,
-  position INTEGER NOT NULL,
-  email TEXT NOT NULL,
-  PRIMARY KEY (meeting, position)
+  entry TEXT NOT NULL
 ) STRICT;
 CREATE TABLE sessions(
   token_sha256 TEXT PRIMARY KEY,

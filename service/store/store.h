@@ -97,6 +97,8 @@ class Store {
   Status put_report(const std::string& serial, std::string_view kind, std::string_view body);
   /// Newest first.
   std::vector<PhoneReport> reports(const std::string& serial);
+  /// The newest one of each phone, without its body.
+  std::map<std::string, PhoneReport> newest_reports();
 
   Result<std::map<std::string, MeetingRecord>> meetings();
   Status put_meeting(const std::string& id, const MeetingRecord& record);

@@ -92,6 +92,7 @@ struct Https : testing::Test {
     config.max_body_bytes = 1000;
     config.request_timeout_s = 2;
     config.max_connections = 20;
+    config.browser_path = "/page";
     auto started = HttpsServer::start(config, [this](const HttpRequest& request) {
       ++asked;
       if (request.path == "/wait" && !news.load() && !request.final) {
@@ -198,6 +199,20 @@ TEST_F(Https, wrong_methods_hosts_and_browsers_are_refused) {
       request("POST", "/a", "x=1", {"Content-Type: application/x-www-form-urlencoded"}).status,
       415);
   EXPECT_EQ(asked.load(), 0);
+}
+
+TEST_F(Https, own_pages_may_ask_at_their_place_alone) {
+  const std::string own = "Origin: https://localhost:" + std::to_string(server->port());
+  EXPECT_EQ(request("GET", "/page", "", {own}).status, 200);
+  EXPECT_EQ(request("GET", "/page/x", "", {own}).status, 200);
+  EXPECT_EQ(request("GET", "/pages", "", {own}).status, 403);
+  EXPECT_EQ(request("GET", "/a", "", {own}).status, 403) << "pages have business at one place only";
+  for (const char* foreign :
+       {"Origin: https://evil.example", "Origin: null", "Origin: http://localhost",
+        "Origin: https://localhost", "Origin: https://localhost:1"}) {
+    EXPECT_EQ(request("GET", "/page", "", {foreign}).status, 403) << foreign;
+  }
+  EXPECT_EQ(asked.load(), 2);
 }
 
 TEST_F(Https, too_long_a_body_is_refused) {
