@@ -12,11 +12,10 @@ Json merge_diff(const Json& from, const Json& to) {
   }
   for (const auto& [key, value] : to.items()) {
     const auto old = from.find(key);
-    if (old == from.end()) {
-      patch[key] = value;
-    } else if (old->is_object() && value.is_object()) {
+    const bool known = old != from.end();
+    if (known && old->is_object() && value.is_object()) {
       if (Json inner = merge_diff(*old, value); !inner.empty()) patch[key] = std::move(inner);
-    } else if (*old != value) {
+    } else if (!known || *old != value) {
       patch[key] = value;
     }
   }
