@@ -169,11 +169,13 @@ void Engine::suppress() noexcept {
     noise_->process(beam_, noise_gain_[0], !far_active_,
                     learned_noise ? noise_advice() : std::span<const float>());
   }
-  taps_.write(TapPoint::kPostNs, beam_.view());
   const auto total = total_gain_[0];
+  const auto low_cut = low_cut_gain_[0];
   for (std::size_t k = 0; k < total.size(); ++k) {
-    total[k] = residual_gain_[0][k] * noise_gain_[0][k];
+    beam_[0][k] *= low_cut[k];
+    total[k] = residual_gain_[0][k] * noise_gain_[0][k] * low_cut[k];
   }
+  taps_.write(TapPoint::kPostNs, beam_.view());
 
   near_activity_ = with_noise ? noise_->metrics().speech_probability : 1.0F;
   if (far_active_ || !with_noise) {
@@ -201,8 +203,25 @@ void Engine::level(FrameView send) noexcept {
   copy<float>(level_out_.view(), send);
 }
 
+/// Rooms and tables rumble below any voice, and behind the canceller that is as loud as the echo
+/// that is left. A gain on spectra turns no phase; a filter in time would, up to 300 Hz.
+void Engine::set_low_cut(float hz) noexcept {
+  if (hz == low_cut_hz_) return;
+  low_cut_hz_ = hz;
+  const float step =
+      static_cast<float>(config_.sample_rate) / static_cast<float>(dsp::fft_size_for_hop(hop_));
+  float at = 0.0F;
+  for (float& g : low_cut_gain_[0]) {
+    const float r = at > 0.0F ? hz / at : 0.0F;
+    const float r4 = r * r * r * r;  // Butterworth of fourth order
+    g = at > 0.0F || hz <= 0.0F ? 1 / std::sqrt(1 + r4 * r4) : 0.0F;
+    at += step;
+  }
+}
+
 void Engine::set_params(const EngineParams& p) noexcept {
   params_ = p;
+  set_low_cut(has_echo_control() ? clamped(p.low_cut_hz, 0.0F, 200.0F, 80.0F) : 0.0F);
   const float speaker_db = clamped(p.speaker_gain_db, -60.0F, 12.0F, 0.0F);
   speaker_gain_.set_target(speaker_db <= -60.0F ? 0.0F : db_to_gain(speaker_db));
   mute_ramp_.set_target(p.muted ? 0.0F : 1.0F);
@@ -211,8 +230,10 @@ void Engine::set_params(const EngineParams& p) noexcept {
     residual_->set_params({.enabled = p.residual_suppression});
   }
   const bool suppress_noise = p.noise_suppression && config_.chain != Chain::kEcho;
-  noise_->set_params({.enabled = suppress_noise,
-                      .max_reduction_db = clamped(p.noise_reduction_db, 0.0F, 40.0F, 25.0F)});
+  noise_->set_params(
+      {.enabled = suppress_noise,
+       .max_reduction_db = clamped(p.noise_reduction_db, 0.0F, 40.0F, 25.0F),
+       .dereverberation = clamped(p.dereverberation_percent, 0.0F, 100.0F, 25.0F) / 50.0F});
   if (has_beams()) {
     const float azimuth = clamped(p.fixed_azimuth_deg, -360.0F, 720.0F, 0.0F);
     finder_->set_params(
@@ -305,6 +326,8 @@ Status Engine::build() {
   noise_gain_ = FrameBuffer(1, bins_);
   std::ranges::fill(noise_gain_[0], 1.0F);
   total_gain_ = FrameBuffer(1, bins_);
+  low_cut_gain_ = FrameBuffer(1, bins_);
+  std::ranges::fill(low_cut_gain_[0], 1.0F);
   std::ranges::fill(residual_gain_[0], 1.0F);
 
   if (has_echo_control()) {

@@ -103,8 +103,9 @@ class Engine {
 
   /// What the last process() decided, for repeating it on component recordings (Shadow).
   struct Decisions {
-    std::span<const float> spectral_gain;  ///< residual and noise suppression together; bins
-    std::span<const float> level_in;       ///< before AGC, limiter and mute; hop
+    std::span<const float>
+        spectral_gain;                ///< residual and noise suppression and low cut together; bins
+    std::span<const float> level_in;  ///< before AGC, limiter and mute; hop
     std::span<const float> level_out;
     int level_delay;              ///< samples that level_out comes after level_in
     ConstFrameView echo_removed;  ///< the canceller's estimate, microphones x hop
@@ -126,6 +127,7 @@ class Engine {
   void look(std::span<const bool> satellites_synced) noexcept;
   void suppress() noexcept;
   std::span<const float> noise_advice() noexcept;
+  void set_low_cut(float hz) noexcept;
   void level(FrameView send) noexcept;
   void measure(ConstFrameView capture, ConstFrameView playback, ConstFrameView send) noexcept;
   void measure_satellites(ConstFrameView capture) noexcept;
@@ -166,7 +168,9 @@ class Engine {
   FrameBuffer residual_gain_;     // 1 x bins
   FrameBuffer noise_advice_;      // 1 x bins
   FrameBuffer noise_gain_;        // 1 x bins
-  FrameBuffer total_gain_;        // 1 x bins
+  FrameBuffer low_cut_gain_;      // 1 x bins
+  float low_cut_hz_ = 0.0F;
+  FrameBuffer total_gain_;  // 1 x bins
 
   // Array.
   std::unique_ptr<dsp::DirectionFinder> finder_;

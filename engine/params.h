@@ -12,10 +12,13 @@ struct EngineParams {
   bool echo_cancellation = true;  ///< linear canceller; its filter keeps adapting while off
   bool residual_suppression = true;
   bool noise_suppression = true;
-  float noise_reduction_db = 25.0F;  ///< most that noise is lowered, 0..40 dB
-  bool learned_echo_mask = false;    ///< the learned mask helps against residual echo
-  bool learned_noise_mask = true;    ///< and against noise; false: statistics alone
+  float noise_reduction_db = 25.0F;       ///< most that noise is lowered, 0..40 dB
+  bool learned_echo_mask = false;         ///< the learned mask helps against residual echo
+  bool learned_noise_mask = true;         ///< and against noise; false: statistics alone
+  float dereverberation_percent = 25.0F;  ///< of the room's late tail, 0..100
   bool comfort_noise = true;
+  float low_cut_hz = 80.0F;  ///< rumble below is not sent, 0..200 Hz; 0: everything is. Not in
+                             ///< Chain::kArray
   bool agc = true;
   float agc_target_dbfs = -23.0F;  ///< level of speech that the AGC aims at, -40..-10 dBFS
   float agc_max_gain_db = 18.0F;   ///< 0..30 dB

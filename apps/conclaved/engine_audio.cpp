@@ -88,6 +88,7 @@ Result<std::unique_ptr<EngineAudio>> EngineAudio::create(const SoundConfig& conf
   engine::AudioThreadConfig thread;
   thread.engine.sample_rate = config.sample_rate;
   thread.engine.geometry = profile.geometry;
+  thread.engine.echo_tail_ms = config.echo_tail_ms;
   thread.engine.params = config.params;
   CONCLAVE_TRY(audio->thread_,
                engine::AudioThread::create(thread, std::move(ring_device), std::move(satellites),

@@ -20,6 +20,7 @@ struct SoundConfig {
   std::vector<std::string> satellites;
   std::string profile;  ///< file; empty: one microphone
   int sample_rate = 48000;
+  float echo_tail_ms = 200;
   engine::EngineParams params;
 };
 

@@ -130,6 +130,7 @@ Result<std::unique_ptr<EngineAudio>> open_sound(const PhoneOptions& options,
   sound.profile =
       options.profile.empty() ? settings.get_text(Key::kAudioDeviceProfile) : options.profile;
   sound.sample_rate = std::stoi(settings.get_text(Key::kAudioDeviceSampleRate));
+  sound.echo_tail_ms = static_cast<float>(settings.get_int(Key::kAudioEchoCancellerTail));
   return EngineAudio::create(sound, uplink, downlink);
 }
 

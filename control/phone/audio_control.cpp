@@ -57,9 +57,14 @@ void AudioControl::apply() {
   params_.speaker_gain_db = static_cast<float>(s.get_int(Key::kAudioSpeakerVolume));
   params_.echo_cancellation = s.get_bool(Key::kAudioEchoCancellerEnabled);
   params_.residual_suppression = s.get_bool(Key::kAudioResidualEchoEnabled);
+  params_.learned_echo_mask = s.get_bool(Key::kAudioResidualEchoLearned);
   params_.noise_suppression = s.get_bool(Key::kAudioNoiseSuppressionEnabled);
   params_.noise_reduction_db =
       static_cast<float>(s.get_int(Key::kAudioNoiseSuppressionMaxReduction));
+  params_.learned_noise_mask = s.get_bool(Key::kAudioNoiseSuppressionLearned);
+  params_.dereverberation_percent =
+      static_cast<float>(s.get_int(Key::kAudioNoiseSuppressionDereverberation));
+  params_.low_cut_hz = static_cast<float>(s.get_int(Key::kAudioLowCut));
   params_.agc = s.get_bool(Key::kAudioAgcEnabled);
   params_.agc_target_dbfs = static_cast<float>(s.get_int(Key::kAudioAgcTarget));
   params_.agc_max_gain_db = static_cast<float>(s.get_int(Key::kAudioAgcMaxGain));

@@ -11,12 +11,14 @@
 #include "control/access/accounts.h"
 #include "control/access/password.h"
 #include "control/loop/loop.h"
+#include "control/phone/audio_control.h"
 #include "control/phone/meter_frame.h"
 #include "control/phone/wav.h"
 #include "control/rpc/dispatcher.h"
 #include "control/web/certificate.h"
 #include "control/web/http.h"
 #include "control/web/static_files.h"
+#include "tests/control/fakes.h"
 #include "tests/support/temp_folder.h"
 
 namespace conclave::control {
@@ -39,6 +41,33 @@ TEST(Accounts, F45_F100_factory_login_works_until_it_is_changed) {
   EXPECT_TRUE(accounts.check("admin", "long enough"));
   // The stored hash itself is no password.
   EXPECT_FALSE(accounts.check("admin", registry.get_text(Key::kAccessAdminPassword)));
+}
+
+TEST(AudioControl, settings_of_sound_reach_the_engine_at_once) {
+  Registry settings;
+  StateTree state;
+  test::FakeAudio port;
+  AudioControl audio(settings, state, &port, {});
+  const engine::EngineParams standard;
+  EXPECT_EQ(port.params_.learned_echo_mask, standard.learned_echo_mask);
+  EXPECT_EQ(port.params_.learned_noise_mask, standard.learned_noise_mask);
+  EXPECT_EQ(port.params_.low_cut_hz, standard.low_cut_hz);
+  EXPECT_EQ(port.params_.dereverberation_percent, standard.dereverberation_percent);
+  EXPECT_EQ(port.params_.noise_reduction_db, standard.noise_reduction_db);
+  const bool learned = standard.learned_echo_mask;
+  ASSERT_TRUE(settings
+                  .apply(Layer::kLocal, {{"Audio.ResidualEcho.Learned", !learned},
+                                         {"Audio.NoiseSuppression.Learned", false},
+                                         {"Audio.NoiseSuppression.MaxReduction", 12},
+                                         {"Audio.NoiseSuppression.Dereverberation", 60},
+                                         {"Audio.LowCut", 120}})
+                  .ok());
+  audio.changed(std::array{Key::kAudioLowCut});
+  EXPECT_EQ(port.params_.learned_echo_mask, !learned);
+  EXPECT_FALSE(port.params_.learned_noise_mask);
+  EXPECT_EQ(port.params_.noise_reduction_db, 12);
+  EXPECT_EQ(port.params_.dereverberation_percent, 60);
+  EXPECT_EQ(port.params_.low_cut_hz, 120);
 }
 
 TEST(Lockout, waits_grow_after_five_wrong_passwords_and_per_address) {
