@@ -20,7 +20,7 @@ struct CallControlConfig {
   int token_lifetime_s = 12 * 3600;
   int wrong_passcodes_of_phone = 5;     ///< within a minute, then 429
   int wrong_passcodes_of_address = 20;  ///< likewise: serial numbers are easily made up
-  int logins_of_address = 120;          ///< a minute
+  int logins_of_address = 1200;         ///< a minute: a whole site may be behind one address
   int wrong_pins_of_phone = 5;          ///< within a minute, then 429
   int wrong_pins_of_address = 20;
 };

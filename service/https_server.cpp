@@ -21,8 +21,7 @@ namespace conclave::service {
 namespace {
 
 constexpr const char* kLog = "service.https";
-constexpr int kIdleSeconds = 15;          // between two requests on one connection
-constexpr std::size_t kMaxWaiting = 200;  // long polls; the rest are answered at once
+constexpr int kIdleSeconds = 15;  // between two requests on one connection
 constexpr std::size_t kDrainBytes = 64 * 1024;
 // Of faults on order: how long nothing is said, and how much is sent "for ever".
 constexpr int kSilentSeconds = 120;
@@ -222,6 +221,11 @@ class LwsServer final : public HttpsServer {
                config_.host_names.end();
   }
 
+  /// Long polls; the rest are answered at once.
+  std::size_t most_waiting() const {
+    return static_cast<std::size_t>(config_.max_connections) * 4 / 5;
+  }
+
   /// A request that one of our own pages makes, where pages may.
   bool own_page(lws* wsi, std::string_view path) const {
     const std::string& base = config_.browser_path;
@@ -329,7 +333,7 @@ class LwsServer final : public HttpsServer {
   }
 
   int ask(lws* wsi, Exchange& exchange) {
-    if (exchange.state == Exchange::State::kReading && waiting_.size() >= kMaxWaiting) {
+    if (exchange.state == Exchange::State::kReading && waiting_.size() >= most_waiting()) {
       exchange.request.final = true;
     }
     HttpAnswer answer = handler_(exchange.request);

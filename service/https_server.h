@@ -60,7 +60,7 @@ struct HttpsConfig {
   std::vector<std::string> roomy_paths{};
   std::size_t roomy_body_bytes = 256 * 1024;
   int request_timeout_s = 10;  ///< from accept or last answer to the whole request
-  int max_connections = 256;
+  int max_connections = 256;   ///< four fifths of them may wait for news
 };
 
 /// A small HTTPS server for JSON requests: TLS 1.2 and up, HTTP/1.1, on libwebsockets and one

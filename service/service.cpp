@@ -28,6 +28,8 @@
 namespace conclave::service {
 namespace {
 
+constexpr int kMaxConnections = 2048;  // some hundred phones, each with one or two
+
 std::string bracketed(const std::string& address) {
   return address.find(':') != std::string::npos ? "[" + address + "]" : address;
 }
@@ -149,6 +151,7 @@ class ConferenceService final : public Service {
     https.certificate_file = certificates_.certificate_file;
     https.key_file = certificates_.key_file;
     https.host_names = config_.names;
+    https.max_connections = kMaxConnections;
     https.browser_path = AdminDesk::kBasePath;
     https.host_names.push_back(config_.advertise);
     https.roomy_paths = {"/provisioning/", "/admin/provisioning/", "/admin/phones/"};

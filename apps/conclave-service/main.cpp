@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The provider's other end as software that a site can host: call control, SIP focus and mixer.
 #include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +35,13 @@ int serve(const conclave::service::ServiceConfig& config) {
   sigaddset(&endings, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &endings, nullptr);
   signal(SIGPIPE, SIG_IGN);
+
+  // Each call takes some descriptors; Debian's soft limit is 1024.
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+  }
 
   auto service = conclave::service::Service::start(config);
   if (!service) {

@@ -15,6 +15,7 @@
 
 #include "apps/conclave/command_result.h"
 #include "apps/conclave/progress.h"
+#include "apps/conclave/service_bench_command.h"
 #include "bench/echo/compare.h"
 #include "bench/echo/generate.h"
 #include "bench/echo/import.h"
@@ -343,7 +344,7 @@ void add_show(CLI::App& bench, int& exit_code) {
 }  // namespace
 
 void add_bench_command(CLI::App& app, int& exit_code) {
-  auto* bench = app.add_subcommand("bench", "Measures echo control over many recordings");
+  auto* bench = app.add_subcommand("bench", "Measures echo control over many recordings, and the service under load");
   bench->require_subcommand(1);
   add_run(*bench, exit_code);
   add_merge(*bench, exit_code);
@@ -351,6 +352,7 @@ void add_bench_command(CLI::App& app, int& exit_code) {
   add_compare(*bench, exit_code);
   add_generate(*bench, exit_code);
   add_import(*bench, exit_code);
+  add_service_bench(*bench, exit_code);
 }
 
 }  // namespace conclave::apps
