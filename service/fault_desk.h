@@ -15,7 +15,7 @@
 namespace conclave::service {
 
 /// What a request is about, as far as faults are concerned. kCallControl is what is asked within a
-/// conference, but for the roster; kProvisioning files and reports, but not waiting for events.
+/// conference, but for the roster; kProvisioning configuration files.
 enum class FaultStage { kActivation, kLogin, kJoin, kCallControl, kConsole, kProvisioning };
 std::string_view to_string(FaultStage stage);
 std::optional<FaultStage> parse_fault_stage(std::string_view text);

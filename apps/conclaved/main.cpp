@@ -94,11 +94,21 @@ Status apply_options(const PhoneOptions& options, control::Registry& settings) {
   if (!options.service_ca.empty()) {
     request["Security.Certificates.ServiceCa"] = fs::absolute(options.service_ca).string();
   }
+  if (!options.device_certificate.empty()) {
+    request["Security.Certificates.Device"] = fs::absolute(options.device_certificate).string();
+  }
   if (request.empty()) return {};
   const auto outcome = settings.apply(Layer::kLocal, request);
   if (outcome.ok()) return {};
   const auto& [name, message] = *outcome.errors.begin();
   return Error{"--set " + name + ": " + message};
+}
+
+Result<control::LeaseOptions> read_lease(const std::string& path) {
+  CONCLAVE_TRY(const std::string text, control::read_config_file(path));
+  auto lease = control::parse_lease_options(control::parse_json(text));
+  if (!lease) return Error{"--lease " + path + ": " + lease.error().message};
+  return lease;
 }
 
 Status write_recordings(const EngineAudio& audio, const std::string& folder,
@@ -194,6 +204,7 @@ Status run(const PhoneOptions& options, std::atomic<bool>& start_anew) {
   config.version = CONCLAVE_VERSION;
   config.sample_rate = std::stoi(settings.get_text(Key::kAudioDeviceSampleRate));
   config.provider = std::move(provider);
+  config.provisioning = true;
   if (audio) config.inventory = audio->inventory();
   control::Phone::Parts parts;
   parts.settings = &settings;
@@ -228,6 +239,10 @@ Status run(const PhoneOptions& options, std::atomic<bool>& start_anew) {
     if (host == "0.0.0.0" || host == "::") host = "localhost";
     if (host.find(':') != std::string::npos) host = "[" + host + "]";
     url = "https://" + host + ":" + std::to_string(web->port()) + "/";
+  }
+  if (!options.lease.empty()) {
+    CONCLAVE_TRY(control::LeaseOptions lease, read_lease(options.lease));
+    phone.set_lease(std::move(lease));
   }
   phone.start();
   if (!options.join.empty()) {

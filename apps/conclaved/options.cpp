@@ -23,6 +23,10 @@ int parse_options(int argc, char** argv, PhoneOptions* options) {
   app.add_option("--ui", options->ui, "Folder with the browser app");
   app.add_option("--service-ca", options->service_ca,
                  "PEM file with the CA of the conferencing service (kept as a setting)");
+  app.add_option("--device-certificate", options->device_certificate,
+                 "PEM file with the phone's certificate and key (kept as a setting)");
+  app.add_option("--lease", options->lease,
+                 "JSON file with what the DHCP server has told (docs/provisioning.md)");
   app.add_option("--set", options->set, "NAME=VALUE of a setting, kept as a local value (again)")
       ->allow_extra_args(false);
   app.add_option("--configuration", options->configuration,

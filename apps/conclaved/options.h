@@ -20,6 +20,8 @@ struct PhoneOptions {
   std::vector<std::string> set;  ///< NAME=VALUE
   std::string provider;          ///< file; empty: by the settings
   std::string configuration;
+  std::string device_certificate;
+  std::string lease;
   std::string join, email;
   std::string report;
 };

@@ -132,6 +132,9 @@ Status Demo::start_phone(const std::string& passcode) {
                                       service_ready_.value("ca", ""),
                                       "--set",
                                       "Dvms.Server.Address=" + service_ready_.value("rest", ""),
+                                      // All that the phone needs has just been said.
+                                      "--set",
+                                      "Provisioning.Setup.Methods=",
                                       "--report",
                                       phone_report()};
   if (!passcode.empty()) command.insert(command.end(), {"--join", passcode});

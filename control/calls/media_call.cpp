@@ -166,6 +166,9 @@ void SipCall::on_event(const media::SignallingEvent& event) {
       }
       signalling_->reject(call_, 488, "Not Acceptable Here");
       break;
+    case media::SignallingEvent::Kind::kNotify:
+      if (events_.notified) events_.notified(event.reason);
+      break;
     case media::SignallingEvent::Kind::kEnded:
       log::info("call", "SIP ended",
                 {{"code", event.code}, {"reason", event.reason}, {"detail", event.detail}});

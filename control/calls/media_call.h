@@ -39,6 +39,8 @@ class MediaCall {
  public:
   struct Events {
     std::function<void(const MediaCallInfo&)> answered;
+    /// The other end sent a NOTIFY of this event ("check-sync"). May be empty.
+    std::function<void(const std::string& name)> notified{};
     /// The last one. `by_peer`: the other end hung up after the call stood.
     std::function<void(const Error& error, bool by_peer)> ended;
   };

@@ -226,6 +226,9 @@ void Conference::invite() {
     info_ = info;
     event(CallEvent::kAnswered);
   };
+  events.notified = [this](const std::string& name) {
+    if (name == "check-sync" && parts_.check_sync) parts_.check_sync();
+  };
   events.ended = [this](const Error& error, bool by_peer) {
     if (by_peer && machine_.state() == CallState::kActive) return event(CallEvent::kPeerEnded);
     set_error(error, std::nullopt);

@@ -34,6 +34,7 @@ class Conference {
     std::function<void(bool muted)> mute_engine;      ///< takes effect within one frame
     std::function<Status()> admitted;                 ///< may be empty: whether calls are allowed
     std::function<void(const Error&)> login_refused;  ///< may be empty
+    std::function<void()> check_sync{};  ///< may be empty: SIP NOTIFY "Event: check-sync" came
   };
   explicit Conference(Parts parts);
   ~Conference();

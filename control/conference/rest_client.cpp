@@ -15,7 +15,13 @@
 namespace conclave::control {
 namespace {
 
-constexpr std::size_t kMaxAnswer = 64 * 1024;
+/// A header of the last answer; empty when it has none.
+std::string header_of(CURL* easy, const char* name) {
+  curl_header* header = nullptr;
+  if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) return {};
+  const std::string value = header->value;
+  return value.size() <= 512 ? value : std::string();
+}
 
 void initialise_once() {
   static const CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -62,7 +68,7 @@ struct RestClient::Transfer {
   }
   static std::size_t write(char* data, std::size_t size, std::size_t count, void* user) {
     auto* self = static_cast<Transfer*>(user);
-    if (self->answer.size() + size * count > kMaxAnswer) {
+    if (self->answer.size() + size * count > self->request.max_answer) {
       self->too_long = true;
       return 0;
     }
@@ -118,7 +124,10 @@ void RestClient::begin(std::unique_ptr<Transfer> transfer) {
   CURL* easy = curl_easy_init();
   Transfer& t = *transfer;
   t.easy = easy;
-  t.headers = curl_slist_append(t.headers, "Accept: application/json");
+  t.headers = curl_slist_append(t.headers, ("Accept: " + t.request.accept).c_str());
+  if (!t.request.etag.empty()) {
+    t.headers = curl_slist_append(t.headers, ("If-None-Match: " + t.request.etag).c_str());
+  }
   if (!t.request.body.empty()) {
     t.headers = curl_slist_append(t.headers, "Content-Type: application/json");
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, t.request.body.c_str());
@@ -133,7 +142,7 @@ void RestClient::begin(std::unique_ptr<Transfer> transfer) {
   }
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
   curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "https");
-  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, t.request.follow ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_MAXREDIRS, 5L);
   curl_easy_setopt(easy, CURLOPT_POSTREDIR, static_cast<long>(CURL_REDIR_POST_ALL));
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -146,7 +155,7 @@ void RestClient::begin(std::unique_ptr<Transfer> transfer) {
   curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   if (!t.config.ca_file.empty()) {
     curl_easy_setopt(easy, CURLOPT_CAINFO, t.config.ca_file.c_str());
-    curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
+    if (!t.config.system_cas) curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
   }
   if (!t.config.cert_file.empty()) {
     curl_easy_setopt(easy, CURLOPT_SSLCERT, t.config.cert_file.c_str());
@@ -184,8 +193,13 @@ void RestClient::finish(void* easy, int result) {
     const char* type = nullptr;
     curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
     if (type != nullptr) response.type = type;
+    response.etag = header_of(easy, "etag");
+    const char* location = nullptr;
+    curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &location);
+    if (location != nullptr) response.location = location;
   } else {
     TransferFailure failure;
+    response.too_long = transfer->too_long;
     failure.curl_code = transfer->too_long ? CURLE_RECV_ERROR : result;
     double handshaken = 0;
     curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &failure.os_errno);

@@ -23,27 +23,35 @@ struct RestRequest {
   std::string token;  ///< bearer; never logged
   std::string body;   ///< JSON; empty: none
   std::chrono::milliseconds timeout{15000};
+  std::string accept = "application/json";
+  std::string etag{};                  ///< for If-None-Match, with its quotes; empty: none
+  std::size_t max_answer = 64 * 1024;  ///< bytes
+  bool follow = true;                  ///< redirects; otherwise see RestResponse::location
 };
 struct RestResponse {
   int status = 0;  ///< 0: no answer; see failure
   std::string body;
   std::string type;              ///< Content-Type; empty: none
+  std::string etag;              ///< with its quotes; empty: none
+  std::string location;          ///< absolute, of a redirect that was not followed
+  bool too_long = false;         ///< failure because of RestRequest::max_answer
   std::optional<Error> failure;  ///< of the catalogue
   std::string detail;            ///< libcurl's own words, for the log
 };
 
 /// How the service is reached.
 struct RestConfig {
-  std::string ca_file;    ///< PEM; empty: the CAs of the system
-  std::string cert_file;  ///< PEM with certificate and key; empty: none
-  std::string proxy;      ///< http://host:port; empty: none
+  std::string ca_file;      ///< PEM; empty: the CAs of the system
+  bool system_cas = false;  ///< with `ca_file`: the CAs of the system besides
+  std::string cert_file;    ///< PEM with certificate and key; empty: none
+  std::string proxy;        ///< http://host:port; empty: none
   std::string proxy_user, proxy_password;
   std::string user_agent = "Conclave";
 };
 
 /// HTTPS requests by libcurl, any number at a time, on one thread of its own. The server's
-/// certificate and name are always verified. At most 64 KiB of answer and five redirects, https
-/// only, and a token never follows to another host.
+/// certificate and name are always verified. At most RestRequest::max_answer bytes of answer and
+/// five redirects, https only, and a token never follows to another host.
 class RestClient {
  public:
   using Done = std::function<void(RestResponse)>;

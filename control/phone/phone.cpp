@@ -43,7 +43,17 @@ Phone::Phone(PhoneConfig config, Parts parts)
       settings_(parts.settings),
       audio_port_(parts.audio),
       accounts_(*parts.settings),
-      service_(std::move(parts.service)) {
+      service_(std::move(parts.service)),
+      cas_(config_.data_folder) {
+  // A phone that has no number yet is the one that its certificate names.
+  if (settings_->get_text(Key::kDeviceSerialNumber).empty()) {
+    const std::string file = device_certificate_file(*settings_, config_.data_folder);
+    if (const std::string named = serial_of_certificate(file); !file.empty() && !named.empty()) {
+      if (const Status kept = settings_->set_state(Key::kDeviceSerialNumber, named); !kept) {
+        log::warning("phone", kept.error().message);
+      }
+    }
+  }
   const std::string serial = ensure_serial_number(*settings_);
   state_.publish({{"device",
                    {{"name", settings_->get_text(Key::kDeviceName)},
@@ -78,6 +88,22 @@ Phone::Phone(PhoneConfig config, Parts parts)
   activation.activated = [this] { auto_join(); };
   activation.deactivated = [this] { restart_calls(); };
   activation_ = std::make_unique<Activation>(std::move(activation));
+  if (config_.provisioning) {
+    provisioning_rest_ = std::make_unique<RestClient>();
+    Provisioner::Parts provisioning;
+    provisioning.loop = &loop_;
+    provisioning.settings = settings_;
+    provisioning.state = &state_;
+    provisioning.client = provisioning_rest_.get();
+    provisioning.cas = &cas_;
+    provisioning.serial = serial;
+    provisioning.model = config_.model;
+    provisioning.version = config_.version;
+    provisioning.data_folder = config_.data_folder;
+    provisioning.trust_changed = [this] { configure_service(); };
+    provisioning.first_retry = config_.provisioning_first_retry;
+    provisioner_ = std::make_unique<Provisioner>(std::move(provisioning));
+  }
   make_conference();
   configure_service();
   sessions_.set_idle_timeout(std::chrono::seconds(settings_->get_int(Key::kWebSessionIdleTimeout)));
@@ -85,6 +111,7 @@ Phone::Phone(PhoneConfig config, Parts parts)
   add_call_methods();
   add_settings_methods();
   add_activation_methods();
+  if (provisioner_) add_provisioning_methods();
   add_other_methods();
   observing_ = settings_->observe([this](std::span<const Key> keys) {
     loop_.post([this, changed = std::vector<Key>(keys.begin(), keys.end())] {
@@ -107,6 +134,7 @@ void Phone::start() {
   loop_.post([this] {
     activation_->start();
     auto_join();
+    if (provisioner_) provisioner_->start();
   });
 }
 
@@ -134,6 +162,9 @@ void Phone::make_conference() {
   conference.sample_rate = config_.sample_rate;
   conference.mute_engine = [this](bool muted) { audio_->set_muted(muted); };
   conference.admitted = [this] { return activation_->admits_calls(); };
+  conference.check_sync = [this] {
+    if (provisioner_) (void)provisioner_->resync("SIP NOTIFY check-sync");
+  };
   conference.login_refused = [this](const Error& error) { activation_->login_refused(error); };
   conference_ = std::make_unique<Conference>(std::move(conference));
 }
@@ -186,6 +217,7 @@ void Phone::settings_changed(std::span<const Key> keys) {
       })) {
     configure_service();
   }
+  if (provisioner_) provisioner_->settings_changed(keys);
   for (const Key key : keys) {
     switch (key) {
       case Key::kDvmsActivationPin:
@@ -198,6 +230,7 @@ void Phone::settings_changed(std::span<const Key> keys) {
         state_.publish({{"device", {{"language", tag_of(language())}}}});
         activation_->language_changed();
         conference_->language_changed();
+        if (provisioner_) provisioner_->language_changed();
         break;
       case Key::kFeaturesOperationMode:
         state_.publish({{"device", {{"operation_mode", settings_->get_text(key)}}}});
@@ -216,10 +249,12 @@ void Phone::settings_changed(std::span<const Key> keys) {
 
 void Phone::configure_service() {
   state_.publish({{"service", {{"address", settings_->get_text(Key::kDvmsServerAddress)}}}});
-  if (rest_service_ == nullptr) return;
+  if (rest_service_ == nullptr && !provisioner_) return;
   RestConfig rest;
-  rest.ca_file = settings_->get_text(Key::kSecurityCertificatesServiceCa);
-  rest.cert_file = settings_->get_text(Key::kSecurityCertificatesDevice);
+  const CaStore::Trust trust = cas_.trust(*settings_);
+  rest.ca_file = trust.file;
+  rest.system_cas = trust.system;
+  rest.cert_file = device_certificate_file(*settings_, config_.data_folder);
   rest.user_agent = "Conclave/" + config_.version;
   if (const std::string host = settings_->get_text(Key::kDvmsProxyAddress); !host.empty()) {
     const bool v6 = host.find(':') != std::string::npos;
@@ -228,6 +263,8 @@ void Phone::configure_service() {
     rest.proxy_user = settings_->get_text(Key::kDvmsProxyUser);
     rest.proxy_password = settings_->get_text(Key::kDvmsProxyPassword);
   }
+  if (provisioning_rest_) provisioning_rest_->configure(rest);
+  if (rest_service_ == nullptr) return;
   rest_->configure(rest);
   for (RestServiceApi* api : {rest_service_, activation_service_.get()}) {
     api->set_base(settings_->get_text(Key::kDvmsServerAddress),

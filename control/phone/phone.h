@@ -10,6 +10,8 @@
 #include "control/conference/conference.h"
 #include "control/loop/loop.h"
 #include "control/phone/audio_control.h"
+#include "control/provisioning/ca_store.h"
+#include "control/provisioning/provisioner.h"
 #include "control/rpc/dispatcher.h"
 #include "control/settings/registry.h"
 #include "control/state/state_tree.h"
@@ -24,6 +26,9 @@ struct PhoneConfig {
   AudioInventory inventory;
   /// The provider profile in force as to_json() makes it, for the state tree and provider.show.
   nlohmann::json provider = nlohmann::json::object();
+  /// Look for a provisioning server and keep to what it says.
+  bool provisioning = false;
+  std::chrono::milliseconds provisioning_first_retry{10'000};
 };
 
 /// The control plane of one phone: settings, state, conference and the methods every door offers.
@@ -70,6 +75,8 @@ class Phone {
   nlohmann::json methods() const { return dispatcher_.describe(); }
   /// Control loop.
   Conference& conference() { return *conference_; }
+  /// What the DHCP server has told; whenever there is a new lease. Any thread.
+  void set_lease(LeaseOptions lease);
 
  private:
   /// That of the messages, by the settings.
@@ -77,6 +84,7 @@ class Phone {
   void add_call_methods();
   void add_settings_methods();
   void add_activation_methods();
+  void add_provisioning_methods();
   void add_other_methods();
   RpcResult import_file(const nlohmann::json& params, const RpcCaller& caller);
   void close_other_sessions(std::span<const Key> changed, const RpcCaller& caller);
@@ -104,6 +112,9 @@ class Phone {
   std::unique_ptr<RestServiceApi> activation_service_;  ///< its own: a join cancels what it asked
   std::unique_ptr<AudioControl> audio_;
   std::unique_ptr<Activation> activation_;
+  CaStore cas_;
+  std::unique_ptr<RestClient> provisioning_rest_;  ///< its own: a long answer holds up nobody
+  std::unique_ptr<Provisioner> provisioner_;       ///< null: not wanted
   MediaCallFactory calls_;
   std::unique_ptr<Conference> conference_;
   std::function<void()> restart_;

@@ -180,7 +180,6 @@ HttpAnswer Provisioning::server(const HttpRequest& request, std::string_view res
                         "The certificate belongs to another phone than the address.");
   }
   if (what == "events" && request.method == HttpMethod::kGet) return events(request, serial);
-  if (auto fault = faults_.take(FaultStage::kProvisioning, serial)) return std::move(*fault);
   if (what == "report") return take_report(request, serial);
   if (request.method != HttpMethod::kGet) return error_answer(405, "JOIN-984");
   return file(request, serial, what);
@@ -188,6 +187,7 @@ HttpAnswer Provisioning::server(const HttpRequest& request, std::string_view res
 
 HttpAnswer Provisioning::file(const HttpRequest& request, const std::string& serial,
                               std::string_view name) {
+  if (auto fault = faults_.take(FaultStage::kProvisioning, serial)) return std::move(*fault);
   std::optional<std::string> text;
   if (name == "phone.conf") {
     std::string model(query_value(request.query, "model"));
