@@ -215,7 +215,7 @@ void SrpMap::refine(Which which, Peak& peak) const noexcept {
       peak.elevation_deg = elevation;
     }
   }
-  for (float step = 2.5F; step > 0.5F; step *= 0.4F) {
+  for (const float step : {2.5F, 1.0F}) {
     const float left = value(which, peak.azimuth_deg - step, peak.elevation_deg);
     const float here = value(which, peak.azimuth_deg, peak.elevation_deg);
     const float right = value(which, peak.azimuth_deg + step, peak.elevation_deg);

@@ -17,6 +17,7 @@ namespace conclave::dsp {
 /// response in every direction at once; looking at another direction later costs one lookup a pair.
 ///
 /// A part of DirectionFinder. The constructor allocates, nothing else does.
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the compiler's own name, in its copy of an array
 class SrpMap {
  public:
   struct Peak {

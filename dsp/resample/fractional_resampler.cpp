@@ -59,14 +59,15 @@ class FractionalResampler::Impl {
         max_in_(config.max_in_frames),
         table_(kPhases + 1, kTaps),
         work_(config.channels, config.max_in_frames + kTaps) {
+    constexpr int kBefore = kTaps / 2 - 1;
     for (int p = 0; p <= kPhases; ++p) {
       const double fraction = static_cast<double>(p) / kPhases;
       double sum = 0;
-      for (int t = 0; t < kTaps; ++t) sum += prototype(t - (kTaps / 2 - 1) - fraction);
+      for (int t = 0; t < kTaps; ++t) sum += prototype(t - kBefore - fraction);
       for (int t = 0; t < kTaps; ++t) {
         // Normalised so that each phase has exactly the same gain at 0 Hz.
         table_[p][static_cast<std::size_t>(t)] =
-            static_cast<float>(prototype(t - (kTaps / 2 - 1) - fraction) / sum);
+            static_cast<float>(prototype(t - kBefore - fraction) / sum);
       }
     }
   }

@@ -131,7 +131,7 @@ TEST(Languages, letters_come_through_json_whole) {
 }
 
 TEST(Languages, F137_a_detail_is_kept_and_other_words_stand_in_brackets) {
-  const auto in = [](Error error) {
+  const auto in = [](const Error& error) {
     return error_json(error, Language::kGerman)["message"].get<std::string>();
   };
   EXPECT_EQ(in(catalogue_error("NET-953")), "Der Server kann nicht gefunden werden.");

@@ -99,7 +99,7 @@ HttpAnswer http_on(TlsClient& client, const std::string& raw) {
   std::string text;
   const auto until = Clock::now() + std::chrono::seconds(10);
   while (Clock::now() < until) {
-    const HttpAnswer now = parse(text);
+    HttpAnswer now = parse(text);
     const auto length = now.headers.find("content-length");
     if (now.status != 0 &&
         (length == now.headers.end() || now.body.size() >= std::stoul(length->second))) {
