@@ -57,14 +57,14 @@ void Engine::process(ConstFrameView capture, ConstFrameView far_in,
                      std::span<const bool> satellites_synced, FrameView playback,
                      FrameView send) noexcept {
   taps_.write(TapPoint::kMic, capture);
-  taps_.write(TapPoint::kFar, far_in);
+  taps_.write(TapPoint::kFar, far_in.rows(0, 1));
 
   play(far_in, playback);
   if (has_echo_control()) {
     cancel_echo(capture, config_.reference == Reference::kPlayback ? playback : far_in);
     error_analysis_->process(error_, error_spectra_);
     echo_analysis_->process(echo_, echo_spectra_);
-    far_analysis_->process(reference_, far_spectrum_);
+    hear_far();
   } else {
     error_analysis_->process(capture, error_spectra_);
   }
@@ -88,12 +88,27 @@ void Engine::play(ConstFrameView far_in, FrameView playback) noexcept {
   copy<float>(far_in, playback);
   speaker_gain_.process(playback);
   speaker_limiter_->process(playback);
-  taps_.write(TapPoint::kPlayback, playback);
+  taps_.write(TapPoint::kPlayback, playback.rows(0, 1));
+}
+
+/// What follows the canceller asks how much far end there is, not on which loudspeaker.
+void Engine::hear_far() noexcept {
+  if (config_.references == 1) {
+    far_analysis_->process(reference_, far_spectrum_);
+    return;
+  }
+  far_analysis_->process(reference_, far_spectra_);
+  const auto all = far_spectrum_[0];
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    float power = 0.0F;
+    for (int r = 0; r < config_.references; ++r) power += std::norm(far_spectra_[r][k]);
+    all[k] = std::sqrt(power);
+  }
 }
 
 void Engine::cancel_echo(ConstFrameView capture, ConstFrameView reference) noexcept {
   const bool filter_fits = canceller_->metrics().erle_now_db > kFilterFitsDb;
-  const auto change = aligner_->process(capture[0], reference[0], filter_fits, reference_[0]);
+  const auto change = aligner_->process(capture[0], reference, filter_fits, reference_);
   if (change.filter_is_void) canceller_->reset();
   canceller_->delay_reference(change.shifted);
   const int misfits = canceller_->metrics().misfits;
@@ -301,6 +316,10 @@ Status Engine::build() {
     return Error{"the engine runs at 48000 or 16000 Hz, not at " + std::to_string(rate)};
   }
   CONCLAVE_CHECK_STATUS(dsp::check_geometry(config_.geometry));
+  if (config_.references < 1 || config_.references > kMaxReferences) {
+    return Error{"an engine with " + std::to_string(config_.references) +
+                 " loudspeaker channels; 1.." + std::to_string(kMaxReferences) + " are possible"};
+  }
   hop_ = rate / kFramesPerSecond;
   ring_ = static_cast<int>(config_.geometry.ring.size());
   sats_ = static_cast<int>(config_.geometry.satellites.size());
@@ -314,7 +333,9 @@ Status Engine::build() {
   bins_ = fft_size / 2 + 1;
 
   CONCLAVE_TRY(taps_, Taps::create(config_.taps, mics_, hop_, config_.tap_frames));
-  CONCLAVE_TRY(speaker_limiter_, dsp::Limiter::create({.sample_rate = rate, .hop = hop_}));
+  CONCLAVE_TRY(
+      speaker_limiter_,
+      dsp::Limiter::create({.sample_rate = rate, .hop = hop_, .channels = config_.references}));
   CONCLAVE_TRY(error_analysis_, dsp::StftAnalysis::create(lines_, hop_));
   CONCLAVE_TRY(synthesis_, dsp::StftSynthesis::create(1, hop_));
   error_spectra_ = SpectrumBuffer(lines_, bins_);
@@ -337,17 +358,19 @@ Status Engine::build() {
                       .microphones = lines_,
                       .hop = hop_,
                       .tail_ms = config_.echo_tail_ms,
-                      .high_tail_ms = lines_ > 1 ? kArrayHighTailMs : config_.echo_tail_ms}));
+                      .high_tail_ms = lines_ > 1 ? kArrayHighTailMs : config_.echo_tail_ms,
+                      .references = config_.references}));
     CONCLAVE_TRY(aligner_, ReferenceAligner::create(rate, hop_, config_.echo_tail_ms,
-                                                    canceller_->max_shift()));
+                                                    canceller_->max_shift(), config_.references));
     CONCLAVE_TRY(residual_, dsp::ResidualSuppressor::create(
                                 {.sample_rate = rate, .hop = hop_, .bins = bins_}));
     CONCLAVE_TRY(comfort_, dsp::ComfortNoise::create({.fft_size = fft_size, .hop = hop_}));
     CONCLAVE_TRY(echo_analysis_, dsp::StftAnalysis::create(lines_, hop_));
-    CONCLAVE_TRY(far_analysis_, dsp::StftAnalysis::create(1, hop_));
-    reference_ = FrameBuffer(1, hop_);
+    CONCLAVE_TRY(far_analysis_, dsp::StftAnalysis::create(config_.references, hop_));
+    reference_ = FrameBuffer(config_.references, hop_);
     error_ = FrameBuffer(lines_, hop_);
     echo_spectra_ = SpectrumBuffer(lines_, bins_);
+    far_spectra_ = SpectrumBuffer(config_.references, bins_);
     far_spectrum_ = SpectrumBuffer(1, bins_);
     beam_echo_ = SpectrumBuffer(1, bins_);
   }

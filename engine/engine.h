@@ -52,12 +52,16 @@ enum class SatelliteClock {
                ///< clock was. It is used when the sound itself tells that the clocks agree.
 };
 
+/// Loudspeaker channels at most: two for stereo playback, four for what the canceller can take.
+inline constexpr int kMaxReferences = 4;
+
 struct EngineConfig {
   int sample_rate = 48000;   ///< 48000 or 16000
   dsp::Geometry geometry{};  ///< ring and satellites: as many microphones as capture channels
   Chain chain = Chain::kFull;
   Reference reference = Reference::kPlayback;
   SatelliteClock satellite_clock = SatelliteClock::kDevice;
+  int references = 1;               ///< loudspeaker channels that far_in brings, 1..kMaxReferences
   float echo_tail_ms = 200;         ///< of the canceller's filter, 20..500
   bool raw_gain = false;            ///< no AGC and no limiter on what is sent
   std::vector<std::string> taps{};  ///< see TapPoint
@@ -76,8 +80,9 @@ class Engine {
  public:
   static Result<std::unique_ptr<Engine>> create(const EngineConfig& config);
 
-  /// One hop (10 ms). capture: ring channels, then satellites on the ring's clock; far_in 1 x hop;
-  /// playback, send 1 x hop. `satellites_synced`: those that are not (or missing) are not used.
+  /// One hop (10 ms). capture: ring channels, then satellites on the ring's clock; far_in and
+  /// playback references x hop, send 1 x hop. `satellites_synced`: those that are not (or missing)
+  /// are not used.
   void process(ConstFrameView capture, ConstFrameView far_in,
                std::span<const bool> satellites_synced, FrameView playback,
                FrameView send) noexcept;
@@ -109,7 +114,7 @@ class Engine {
     std::span<const float> level_out;
     int level_delay;              ///< samples that level_out comes after level_in
     ConstFrameView echo_removed;  ///< the canceller's estimate, microphones x hop
-    ConstFrameView reference;     ///< what the canceller worked with: aligned, 1 x hop
+    ConstFrameView reference;     ///< what the canceller worked with: aligned, references x hop
     const dsp::BeamBank* beams;   ///< null in a chain without beams
     const dsp::SatelliteMixer* mixer;
   };
@@ -123,6 +128,7 @@ class Engine {
 
   // Steps of process(), in its order.
   void play(ConstFrameView far_in, FrameView playback) noexcept;
+  void hear_far() noexcept;
   void cancel_echo(ConstFrameView capture, ConstFrameView reference) noexcept;
   void look(std::span<const bool> satellites_synced) noexcept;
   void suppress() noexcept;
@@ -151,7 +157,7 @@ class Engine {
   std::unique_ptr<ReferenceAligner> aligner_;
   std::unique_ptr<dsp::EchoCanceller> canceller_;
   std::unique_ptr<dsp::ResidualSuppressor> residual_;
-  FrameBuffer reference_;  // 1 x hop, aligned
+  FrameBuffer reference_;  // references x hop, aligned
   FrameBuffer error_;      // lines x hop
   FrameBuffer echo_;       // lines x hop
 
@@ -162,7 +168,8 @@ class Engine {
   std::unique_ptr<dsp::StftSynthesis> synthesis_;
   SpectrumBuffer error_spectra_;  // lines x bins
   SpectrumBuffer echo_spectra_;   // lines x bins
-  SpectrumBuffer far_spectrum_;   // 1 x bins
+  SpectrumBuffer far_spectra_;    // references x bins
+  SpectrumBuffer far_spectrum_;   // 1 x bins: all references together
   SpectrumBuffer beam_;           // 1 x bins
   SpectrumBuffer beam_echo_;      // 1 x bins
   FrameBuffer residual_gain_;     // 1 x bins

@@ -33,7 +33,7 @@ void Engine::measure(ConstFrameView capture, ConstFrameView playback,
                      ConstFrameView send) noexcept {
   auto& m = metrics_;
   mic_meter_->process(capture);
-  speaker_meter_->process(playback);
+  speaker_meter_->process(playback.rows(0, 1));
   sent_meter_->process(send);
   for (int c = 0; c < mics_; ++c) {
     const auto i = static_cast<std::size_t>(c);

@@ -32,18 +32,23 @@ int samples(float ms, int sample_rate) {
 }  // namespace
 
 Result<std::unique_ptr<ReferenceAligner>> ReferenceAligner::create(int sample_rate, int hop,
-                                                                   float tail_ms, int max_shift) {
+                                                                   float tail_ms, int max_shift,
+                                                                   int references) {
   CONCLAVE_TRY(auto estimator,
                dsp::DelayEstimator::create(
                    {.sample_rate = sample_rate, .hop = hop, .max_delay_ms = kMaxDelayMs}));
-  CONCLAVE_TRY(auto line, dsp::VariableDelay::create(samples(kMaxDelayMs, sample_rate), hop));
+  std::vector<dsp::VariableDelay> lines;
+  for (int r = 0; r < references; ++r) {
+    CONCLAVE_TRY(auto line, dsp::VariableDelay::create(samples(kMaxDelayMs, sample_rate), hop));
+    lines.push_back(std::move(line));
+  }
   return std::unique_ptr<ReferenceAligner>(new ReferenceAligner(
-      sample_rate, hop, tail_ms, max_shift, std::move(estimator), std::move(line)));
+      sample_rate, hop, tail_ms, max_shift, std::move(estimator), std::move(lines)));
 }
 
 ReferenceAligner::ReferenceAligner(int sample_rate, int hop, float tail_ms, int max_shift,
                                    std::unique_ptr<dsp::DelayEstimator> estimator,
-                                   dsp::VariableDelay line)
+                                   std::vector<dsp::VariableDelay> lines)
     : sample_rate_(sample_rate),
       lead_(samples(kLeadMs, sample_rate)),
       near_lead_(samples(kNearLeadMs, sample_rate)),
@@ -54,19 +59,34 @@ ReferenceAligner::ReferenceAligner(int sample_rate, int hop, float tail_ms, int 
       max_delay_(samples(kMaxDelayMs, sample_rate)),
       max_shift_(max_shift),
       estimator_(std::move(estimator)),
-      line_(std::move(line)),
+      lines_(std::move(lines)),
+      sum_(1, hop),
       drift_(static_cast<double>(hop) / sample_rate) {}
 
-ReferenceAligner::Change ReferenceAligner::process(std::span<const float> mic,
-                                                   std::span<const float> far, bool filter_fits,
-                                                   std::span<float> aligned) noexcept {
-  estimator_->process(mic, far, last_found_ >= 0 && !filter_fits);
+ReferenceAligner::Change ReferenceAligner::process(std::span<const float> mic, ConstFrameView far,
+                                                   bool filter_fits, FrameView aligned) noexcept {
+  const auto sum = sum_[0];
+  std::ranges::copy(far[0], sum.begin());
+  for (int r = 1; r < far.channels(); ++r) {
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += far[r][i];
+  }
+  estimator_->process(mic, sum, last_found_ >= 0 && !filter_fits);
   Change change;
   change.filter_is_void = follow_jumps(filter_fits);
   follow_clock();
   if (!change.filter_is_void && target_ >= 0) change.shifted = glide();
-  line_.process(far, aligned);
+  for (int r = 0; r < far.channels(); ++r) {
+    lines_[static_cast<std::size_t>(r)].process(far[r], aligned[r]);
+  }
   return change;
+}
+
+void ReferenceAligner::set_delay(int samples, bool fade) noexcept {
+  for (auto& line : lines_) line.set_delay(samples, fade);
+}
+
+void ReferenceAligner::set_rate(double ppm) noexcept {
+  for (auto& line : lines_) line.set_rate(ppm);
 }
 
 bool ReferenceAligner::follow_jumps(bool filter_fits) noexcept {
@@ -108,10 +128,10 @@ bool ReferenceAligner::follow_jumps(bool filter_fits) noexcept {
   // A filter that had converged for the last place fits again when moved by the jump alone.
   const int moved = first ? -1 : applied + jump;
   const bool is_void = moved < 0 || moved > max_delay_;
-  line_.set_delay(is_void ? std::clamp(place - lead_, 0, max_delay_) : moved, true);
+  set_delay(is_void ? std::clamp(place - lead_, 0, max_delay_) : moved, true);
   target_ = -1;
   if (is_void) {
-    line_.set_rate(0);
+    set_rate(0);
     resampling_ = false;
   }
   return is_void;
@@ -127,12 +147,12 @@ void ReferenceAligner::follow_clock() noexcept {
   if (!drift_.known()) return;
   const double ppm = drift_.ppm();
   if (resampling_) {
-    const double off = found.fine_delay - line_.delay() / sample_rate_ - place_;
+    const double off = found.fine_delay - line().delay() / sample_rate_ - place_;
     const double correction =
         std::abs(off) > kDriftReach
             ? 0.0
             : std::clamp(off / kCorrectionSeconds * 1e6, -kMostCorrectionPpm, kMostCorrectionPpm);
-    line_.set_rate(-(ppm + correction));
+    set_rate(-(ppm + correction));
     return;
   }
   if (std::abs(ppm) < kLeastPpm || std::abs(ppm) < kSure * drift_.error_ppm()) return;
@@ -144,8 +164,8 @@ void ReferenceAligner::follow_clock() noexcept {
     return;
   }
   resampling_ = true;
-  place_ = found.fine_delay - line_.delay() / sample_rate_;
-  line_.set_rate(-ppm);
+  place_ = found.fine_delay - line().delay() / sample_rate_;
+  set_rate(-ppm);
 }
 
 int ReferenceAligner::glide() noexcept {
@@ -155,13 +175,13 @@ int ReferenceAligner::glide() noexcept {
     target_ = -1;
     return 0;
   }
-  line_.set_delay(applied + step, false);
+  set_delay(applied + step, false);
   place_ -= step / sample_rate_;
   return step;
 }
 
 int ReferenceAligner::applied_samples() const noexcept {
-  return static_cast<int>(std::lround(line_.delay()));
+  return static_cast<int>(std::lround(line().delay()));
 }
 
 float ReferenceAligner::delay_ms() const noexcept {
@@ -171,7 +191,7 @@ float ReferenceAligner::delay_ms() const noexcept {
 
 void ReferenceAligner::reset() noexcept {
   estimator_->reset();
-  line_.reset();
+  for (auto& line : lines_) line.reset();
   drift_.reset();
   last_found_ = -1;
   agreeing_ = 0;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "dsp/aec/delay_estimator.h"
@@ -20,12 +21,15 @@ namespace conclave::engine {
 /// jump: a converged filter fits again at once. When the filter has found the echo by itself, but
 /// late in its response, the reference glides there and the filter is told to move its response
 /// along. When the delay creeps, the reference is resampled so that it creeps as well; for that it
-/// must be late by some samples, and glides there first. Audio thread but for create().
+/// must be late by some samples, and glides there first.
+///
+/// Several references (stereo playback) are one clock and one delay: it is searched in their sum,
+/// and all are moved alike. Audio thread but for create().
 class ReferenceAligner {
  public:
   /// `max_shift`: most samples by which the filter can be moved in one block.
   static Result<std::unique_ptr<ReferenceAligner>> create(int sample_rate, int hop, float tail_ms,
-                                                          int max_shift);
+                                                          int max_shift, int references = 1);
 
   /// What the canceller has to do before it takes the block.
   struct Change {
@@ -33,10 +37,10 @@ class ReferenceAligner {
     int shifted = 0;  ///< the reference is later by so many samples: move the response along
   };
 
-  /// `mic` as captured, `far` the reference as written; `aligned` is the reference to cancel with.
+  /// `mic` as captured, `far` the references as written; `aligned` are those to cancel with.
   /// `filter_fits`: the canceller takes echo away right now.
-  Change process(std::span<const float> mic, std::span<const float> far, bool filter_fits,
-                 std::span<float> aligned) noexcept;
+  Change process(std::span<const float> mic, ConstFrameView far, bool filter_fits,
+                 FrameView aligned) noexcept;
   void reset() noexcept;
 
   /// Loudspeaker to microphone as found; negative while unknown.
@@ -55,10 +59,14 @@ class ReferenceAligner {
 
  private:
   ReferenceAligner(int sample_rate, int hop, float tail_ms, int max_shift,
-                   std::unique_ptr<dsp::DelayEstimator> estimator, dsp::VariableDelay line);
+                   std::unique_ptr<dsp::DelayEstimator> estimator,
+                   std::vector<dsp::VariableDelay> lines);
   bool follow_jumps(bool filter_fits) noexcept;
   void follow_clock() noexcept;
   int glide() noexcept;
+  void set_delay(int samples, bool fade) noexcept;
+  void set_rate(double ppm) noexcept;
+  const dsp::VariableDelay& line() const noexcept { return lines_.front(); }
 
   double sample_rate_;
   int lead_;       // samples by which the reference stays ahead of the echo
@@ -70,7 +78,8 @@ class ReferenceAligner {
   int max_delay_;
   int max_shift_;
   std::unique_ptr<dsp::DelayEstimator> estimator_;
-  dsp::VariableDelay line_;
+  std::vector<dsp::VariableDelay> lines_;  // one a reference, all at the same delay
+  FrameBuffer sum_;
   dsp::EchoDrift drift_;
   int last_found_ = -1;
   int candidate_ = 0;

@@ -66,7 +66,7 @@ void add_process_command(CLI::App& app, int& exit_code) {
       ->required();
   cmd->add_option("--satellites", options->satellites, "The satellites' channels")
       ->type_name("SATS.wav");
-  cmd->add_option("--far", options->far, "What the loudspeaker plays; any length")
+  cmd->add_option("--far", options->far, "What the loudspeaker plays, a channel each; any length")
       ->type_name("REF.wav");
   cmd->add_option("--out", options->out, "What is sent (32-bit float WAV, or FLAC)")
       ->type_name("OUT.wav")

@@ -148,8 +148,13 @@ Status run_process(const ProcessOptions& options) {
   if (!input->has_satellites()) profile.geometry.satellites.clear();
   std::unique_ptr<AudioFileReader> far_file;
   if (!options.far.empty()) {
-    CONCLAVE_TRY(far_file, AudioFileReader::open(
-                               options.far, {.channels = 1, .sample_rate = input->sample_rate()}));
+    CONCLAVE_TRY(far_file,
+                 AudioFileReader::open(options.far, {.sample_rate = input->sample_rate()}));
+    if (far_file->channels() > engine::kMaxReferences) {
+      return Error{options.far + ": has " + std::to_string(far_file->channels()) +
+                   " channels, but a reference has one for each loudspeaker, 1 to " +
+                   std::to_string(engine::kMaxReferences)};
+    }
   }
 
   engine::EngineConfig config;
@@ -157,6 +162,7 @@ Status run_process(const ProcessOptions& options) {
   config.geometry = profile.geometry;
   config.chain = options.chain;
   config.reference = engine::Reference::kFarEnd;
+  if (far_file != nullptr) config.references = far_file->channels();
   config.satellite_clock = engine::SatelliteClock::kRecording;
   config.raw_gain = options.raw_gain;
   if (!options.learned.empty()) {
@@ -183,8 +189,8 @@ Status run_process(const ProcessOptions& options) {
 
   const int hop = engine->hop();
   FrameBuffer capture(engine->microphones(), hop);
-  FrameBuffer far(1, hop);
-  FrameBuffer playback(1, hop);
+  FrameBuffer far(config.references, hop);
+  FrameBuffer playback(config.references, hop);
   FrameBuffer send(1, hop);
   engine::CpuHistogram cpu;
   engine::EngineMetrics metrics;

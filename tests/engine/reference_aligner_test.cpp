@@ -20,12 +20,13 @@ class Aligner : public testing::Test {
   int run(double seconds, int delay, double ppm = 0) {
     int voids = 0;
     const auto blocks = static_cast<int>(seconds * 100.0);
-    std::vector<float> mic(kHop), far(kHop), aligned(kHop);
+    std::vector<float> mic(kHop);
+    FrameBuffer far(1, kHop), aligned(1, kHop);
     for (int b = 0; b < blocks; ++b, at_ += kHop) {
       for (int i = 0; i < kHop; ++i) {
         const int n = at_ + i;
         const auto u = static_cast<std::size_t>(i);
-        far[u] = far_[static_cast<std::size_t>(n)];
+        far[0][u] = far_[static_cast<std::size_t>(n)];
         mic[u] = 0.5F * at(n * (1 + ppm * 1e-6) - delay) + noise_[static_cast<std::size_t>(n)];
       }
       const auto change = aligner_->process(mic, far, fits_, aligned);

@@ -219,7 +219,15 @@ TEST_F(Process, tells_what_is_wrong_and_what_to_do) {
   EXPECT_THAT(fails(), HasSubstr("--profile"));
   options_ = good;
   options_.far = path("mix.wav");
-  EXPECT_THAT(fails(), HasSubstr("has 5 channels, but 1"));
+  EXPECT_THAT(fails(), HasSubstr("has 5 channels, but a reference has one for each loudspeaker"));
+  options_.far = path("wide.wav");
+  {
+    FrameBuffer wide(1, 48000);
+    auto writer = std::move(*drivers::AudioFileWriter::create(path("wide.wav"), 1, 48000));
+    ASSERT_TRUE(writer->write(wide));
+    ASSERT_TRUE(writer->finish());
+  }
+  EXPECT_THAT(fails(), HasSubstr("has 48000 Hz, but 16000 Hz are needed"));
   options_ = good;
   options_.chain = Chain::kEcho;
   options_.beams = path("w.json");
