@@ -67,7 +67,7 @@ class EchoJudge {
   std::optional<std::optional<double>> time_to_20_db(SignalView out, double start) const;
   void judge_far_only(SignalView out, Scores& scores) const;
   void judge_double_talk(SignalView out, Scores& scores) const;
-  void judge_near_only(SignalView out, Scores& scores) const;
+  void judge_near_only(const Verdict& verdict, Scores& scores) const;
   void judge_noise(SignalView out, Scores& scores) const;
 
   EchoCase case_;

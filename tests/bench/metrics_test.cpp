@@ -183,6 +183,20 @@ TEST(EchoJudge, a_known_attenuation_is_found_in_each_part) {
   EXPECT_NEAR(verdict.erle_db[verdict.erle_db.size() / 2], 20, 1);
 }
 
+TEST(EchoJudge, what_a_late_output_had_no_time_to_say_is_no_fault) {
+  EchoCase c = double_talk();
+  for (double& x : c.noise) x = 0;
+  for (std::size_t i = 0; i < c.mic.size(); ++i) c.mic[i] = c.near[i] + c.echo[i];
+  // Loud to the last sample: 10 ms that are missing would count.
+  const std::size_t last = c.mic.size() - static_cast<std::size_t>(kRate / 50);
+  for (std::size_t i = last; i < c.mic.size(); ++i) {
+    c.near[i] += 0.5 * std::sin(0.3 * static_cast<double>(i));
+    c.mic[i] = c.near[i] + c.echo[i];
+  }
+  const EchoJudge judge(c);
+  EXPECT_GT(score(judge.judge(delayed(c.near, kRate / 100)).scores, "ne_sdr"), 40);
+}
+
 TEST(EchoJudge, the_microphone_itself_scores_nothing) {
   const EchoCase c = double_talk();
   const auto verdict = EchoJudge(c).judge(c.mic);

@@ -18,6 +18,7 @@ from torch import nn
 
 BANDS, FEATURES, DENSE, FIRST, SECOND = 36, 180, 112, 128, 96
 POWER = 0.3
+RATIO_WEIGHT = 0.002  # of the logarithm of the fault-to-talker ratio in the loss
 
 
 class Mask(nn.Module):
@@ -40,8 +41,14 @@ class Mask(nn.Module):
         return y, (sa, sb)
 
 
-def losses(y, error, both, near, far):
-    """error, both, near: compressed band magnitudes. far: 1 where the scene has a far end."""
+def somebody_talks(near):
+    """1 in frames where the near talker is within 35 dB of his loudest of the scene; near: compressed band magnitudes."""
+    power = (near ** (2 / POWER)).sum(-1)
+    return (power > 3e-4 * power.amax(1, keepdim=True)).float() * (near.amax((1, 2), keepdim=True)[..., 0] > 0.02)
+
+
+def losses(y, error, both, near, present, far):
+    """error, both, near: compressed band magnitudes. present: a near talker. far: 1 where the scene has a far end."""
     echo_gain, near_gain = torch.sigmoid(y[..., :BANDS]), torch.sigmoid(y[..., BANDS:2 * BANDS])
     loud = error.amax((1, 2), keepdim=True) + 1e-3
 
@@ -54,12 +61,15 @@ def losses(y, error, both, near, far):
         # the power of 0.3 hides.
         plain = (error / loud) ** (1 / POWER)
         off = gain * plain - torch.minimum(wanted, error).div(loud) ** (1 / POWER)
-        return compressed + 2 * torch.where(off < 0, swallow, 1.0) * off ** 2
-    echo = (compare(echo_gain, both, 2.5).mean((1, 2)) * far).sum() / (far.sum() + 1e-3)
+        wrong = torch.where(off < 0, swallow, 1.0) * off ** 2
+        # The ratio of fault to what should stay, as a logarithm: without it a scene in which the canceller did well
+        # already counts for nothing, and just there a careless 0.9 spoils the talker.
+        stays = (torch.minimum(wanted, error) / loud) ** (2 / POWER)
+        ratio = wrong.mean((1, 2)) / (stays.mean((1, 2)) + 1e-7)
+        return (compressed + 2 * wrong).mean((1, 2)) + RATIO_WEIGHT * torch.log(ratio + 1e-3)
+    echo = (compare(echo_gain, both, 2.5) * far).sum() / (far.sum() + 1e-3)
     # In a noise-free stretch both heads see the same target: the second learns the rest on top.
     noise = compare(near_gain, near, 1.6).mean()
-    power = (near / loud) ** (2 / POWER)
-    present = (power.sum(-1) > 3e-4 * power.sum(-1).amax(1, keepdim=True)).float() * (near.amax((1, 2), keepdim=True)[..., 0] > 0.02)
     vad = nn.functional.binary_cross_entropy_with_logits(y[..., 2 * BANDS], present)
     return echo, noise, vad
 
@@ -68,7 +78,8 @@ def batch_of(parts, picks):
     x = np.stack([parts[p][i] for p, i in picks]).astype(np.float32)
     x = torch.from_numpy(x)
     far = (x[:, :, 2 * BANDS:3 * BANDS].amax((1, 2)) > -1.99).float()
-    return x[..., :FEATURES], x[..., FEATURES:FEATURES + BANDS], x[..., FEATURES + BANDS:FEATURES + 2 * BANDS], x[..., FEATURES + 2 * BANDS:], far
+    near = x[..., FEATURES + 2 * BANDS:]
+    return x[..., :FEATURES], x[..., FEATURES:FEATURES + BANDS], x[..., FEATURES + BANDS:FEATURES + 2 * BANDS], near, somebody_talks(near), far
 
 
 def main():
@@ -126,13 +137,13 @@ def main():
             everything = [(p, i) for p in parts for i in range(len(parts[p]))]
             queue = [everything[k] for k in rng.permutation(len(everything))]
         picks, queue = queue[:a.batch], queue[a.batch:]
-        x, error, both, near, far = batch_of(parts, picks)
+        x, error, both, near, present, far = batch_of(parts, picks)
         state = None
         for at in range(0, x.shape[1], a.chunk):  # the state goes on, the gradient does not
             s = slice(at, at + a.chunk)
             y, state = model(x[:, s], state)
             state = tuple(h.detach() for h in state)
-            parts_of_loss = losses(y, error[:, s], both[:, s], near[:, s], far)
+            parts_of_loss = losses(y, error[:, s], both[:, s], near[:, s], present[:, s], far)
             loss = parts_of_loss[0] + parts_of_loss[1] + 0.01 * parts_of_loss[2]
             optimiser.zero_grad()
             loss.backward()
