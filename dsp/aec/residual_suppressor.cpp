@@ -57,7 +57,7 @@ constexpr float kTrustSeconds = 0.4F;  // of far-end sound before anything is be
 constexpr float kRestSeconds = 0.3F;   // how fast the room comes back after the far end
 
 // Share of the learned mask in the near-end probability.
-constexpr float kLearnedShare = 0.7F;
+constexpr float kLearnedShare = 0.3F;
 
 }  // namespace
 
@@ -320,7 +320,7 @@ class ResidualSuppressor::Impl {
       const float near_power = std::max(0.0F, e - over * residual_[0][i] - hush * noise_[0][i]);
       wish[k] = near_power / e;
     }
-    if (!learned.empty() && far_weight_ > 0) listen(learned, wish, far_weight_ * (1 - n));
+    if (!learned.empty() && far_weight_ > 0) listen(learned, wish, far_weight_ * (1 - n) * (1 - n));
     for (int k = 0; k < bins_; ++k) {
       const auto i = static_cast<std::size_t>(k);
       const float left = wish[std::max(0, k - 1)];
