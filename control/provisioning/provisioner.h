@@ -113,7 +113,7 @@ class Provisioner {
   void stop_listening();
   std::string base() const { return server_ + "/" + parts_.serial; }
   template <typename F>
-  std::uint64_t send(RestRequest request, const std::shared_ptr<int>& round, F on_loop);
+  std::uint64_t send(RestRequest&& request, const std::shared_ptr<int>& round, F on_loop);
 
   Parts parts_;
   SetupMachine machine_;
