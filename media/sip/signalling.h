@@ -38,9 +38,12 @@ struct SignallingConfig {
   std::string key_file;          ///< PEM, its private key
   bool verify_server = true;     ///< chain and name (host name or IP in subjectAltName)
 
-  std::string auth_user;         ///< digest; empty: `user`
-  std::string auth_password;     ///< never logged
-  std::string outbound_proxy;    ///< "sip:host:port;transport=tls"; empty: straight to the target
+  std::string auth_user;       ///< digest; empty: `user`
+  std::string auth_password;   ///< never logged
+  std::string outbound_proxy;  ///< "sip:host:port;transport=tls"; empty: straight to the target
+  /// Whom the server's certificate must name when `outbound_proxy` is only a way to it (a local
+  /// port that leads through a tunnel); empty: the host of the proxy or of the target.
+  std::string server_name;
   int session_expires_s = 1800;  ///< RFC 4028; 0: no session timer; otherwise at least 90
   int invite_timeout_s = 32;     ///< unanswered calls end with 408
 };

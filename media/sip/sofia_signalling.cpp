@@ -222,6 +222,7 @@ SofiaCall* SofiaSignalling::find(CallId call) {
 }
 
 std::vector<std::string> SofiaSignalling::expected_names() const {
+  if (!config_.server_name.empty()) return {config_.server_name};
   if (!config_.outbound_proxy.empty()) return {sip_host(config_.outbound_proxy)};
   std::vector<std::string> names;
   for (const auto& [id, call] : calls_) {
