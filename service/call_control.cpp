@@ -130,11 +130,6 @@ CallControl::CallControl(const CallControlConfig& config, const Clock& clock,
       wrong_pins_of_phone_(clock, config.wrong_pins_of_phone, kFailureWindowS),
       wrong_pins_of_address_(clock, config.wrong_pins_of_address, kFailureWindowS) {}
 
-void CallControl::set_sip(const std::string& host, int port) {
-  sip_host_ = host;
-  sip_port_ = port;
-}
-
 std::optional<ConferenceBook::Participant> CallControl::authenticate(
     std::string_view header) const {
   const auto credentials = protocol::parse_participant_header(header);
@@ -166,6 +161,9 @@ HttpAnswer CallControl::handle(const HttpRequest& request) {
     }
     return activate(request);
   }
+  if (parts.size() == 1 && parts[0] == "token") {
+    return request.method == HttpMethod::kPost ? renew(request) : wrong_method();
+  }
   const auto session = tokens_.find(request.bearer);
   if (!session) return no_token();
   if (parts.size() < 2 || parts[0] != "conferences") return no_conference();
@@ -179,13 +177,17 @@ HttpAnswer CallControl::handle(const HttpRequest& request) {
   }
   // Nobody learns of a conference he is not in, not even that it exists.
   const auto conference = parts[1];
-  if (!meetings_.find(conference) || !own(*session, conference)) return no_conference();
+  const auto entry = meetings_.find(conference);
+  if (!entry || !own(*session, conference)) return no_conference();
   if (parts.size() == 3 && parts[2] == "roster") {
     return request.method == HttpMethod::kGet ? roster(request, conference) : wrong_method();
   }
   if (parts.size() == 3 && parts[2] == "mute") {
     return request.method == HttpMethod::kPost ? mute_all(request, *session, conference)
                                                : wrong_method();
+  }
+  if (parts.size() == 3 && meeting_ != nullptr) {
+    return meeting_->handle(request, parts[2], *entry, *own(*session, conference));
   }
   if (parts.size() == 4 && parts[2] == "participants") {
     return request.method == HttpMethod::kDelete ? leave(*session, conference, parts[3])
@@ -258,6 +260,16 @@ HttpAnswer CallControl::login(const HttpRequest& request) {
   return {200, to_json(protocol::LoginResponse{issued.token, issued.expires_in_s})};
 }
 
+HttpAnswer CallControl::renew(const HttpRequest& request) {
+  const auto session = tokens_.find(request.bearer);
+  if (!session) return no_token();
+  if (auto refused = refusal(phones_.admits(session->serial))) return *refused;
+  const auto issued = tokens_.renew(request.bearer);
+  if (!issued) return no_token();
+  log::info(kLog, "token renewed", {{"serial", session->serial}});
+  return {200, to_json(protocol::LoginResponse{issued->token, issued->expires_in_s})};
+}
+
 HttpAnswer CallControl::join(const HttpRequest& request, const Session& session) {
   if (auto refused = refusal(phones_.admits(session.serial))) return *refused;
   const int wait = std::max(wrong_by_phone_.blocked_for_s(session.serial),
@@ -309,12 +321,20 @@ HttpAnswer CallControl::join(const HttpRequest& request, const Session& session)
   protocol::JoinResponse out;
   out.conference = {conference.id, conference.title};
   out.participant = {participant->id, match->role};
-  const bool v6 = sip_host_.find(':') != std::string::npos;
-  const std::string host = v6 ? "[" + sip_host_ + "]" : sip_host_;
-  out.sip.host = sip_host_;
-  out.sip.port = sip_port_;
-  out.sip.uri =
-      "sip:" + conference.id + "@" + host + ":" + std::to_string(sip_port_) + ";transport=tls";
+  for (const SipAddress& address : sip_) {
+    const bool v6 = address.host.find(':') != std::string::npos;
+    protocol::JoinResponse::Sip sip;
+    sip.host = address.host;
+    sip.port = address.port;
+    sip.uri = "sip:" + conference.id + "@" + (v6 ? "[" + address.host + "]" : address.host) + ":" +
+              std::to_string(address.port) + ";transport=tls";
+    if (&address == &sip_.front()) {
+      out.sip = std::move(sip);
+    } else {
+      out.alternatives.push_back(std::move(sip));
+    }
+  }
+  if (tunnel_) out.tunnel = tunnel_(participant->id);
   return {200, to_json(out)};
 }
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "service/conference_book.h"
 #include "service/fault_desk.h"
 #include "service/https_server.h"
+#include "service/meeting/meeting_control.h"
 #include "service/meetings.h"
 #include "service/phone_book.h"
 #include "service/secrets.h"
@@ -33,8 +36,21 @@ class CallControl {
   CallControl(const CallControlConfig& config, const Clock& clock, const Meetings& meetings,
               ConferenceBook& book, PhoneBook& phones, FaultDesk& faults, Store* store = nullptr);
 
-  /// Where the SIP focus listens, for the answers to join requests. Before the first request.
-  void set_sip(const std::string& host, int port);
+  /// Where the SIP focus is reached, for the answers to join requests: in the order in which phones
+  /// are to try. Before the first request.
+  struct SipAddress {
+    std::string host{};
+    int port = 0;
+  };
+  void set_sip(std::vector<SipAddress> addresses) { sip_ = std::move(addresses); }
+  void set_sip(const std::string& host, int port) { set_sip({{host, port}}); }
+  /// Makes the way through the tunnel for a participant; nobody: there is none. Before the first
+  /// request.
+  using TunnelDesk =
+      std::function<std::optional<protocol::JoinResponse::Tunnel>(const std::string& participant)>;
+  void set_tunnel(TunnelDesk desk) { tunnel_ = std::move(desk); }
+  /// Who answers what else is asked within a conference; nobody: 404. Before the first request.
+  void set_meeting(MeetingControl* meeting) { meeting_ = meeting; }
   HttpAnswer handle(const HttpRequest& request);
   /// The phone is not active any more: its tokens are worth nothing, its participants are gone.
   void shut_out(const std::string& serial);
@@ -45,6 +61,7 @@ class CallControl {
 
  private:
   HttpAnswer login(const HttpRequest& request);
+  HttpAnswer renew(const HttpRequest& request);
   HttpAnswer activate(const HttpRequest& request);
   HttpAnswer deactivate(const HttpRequest& request);
   HttpAnswer join(const HttpRequest& request, const Session& session);
@@ -71,8 +88,9 @@ class CallControl {
   FailureLimiter logins_;
   FailureLimiter wrong_pins_of_phone_;
   FailureLimiter wrong_pins_of_address_;
-  std::string sip_host_;
-  int sip_port_ = 0;
+  MeetingControl* meeting_ = nullptr;
+  TunnelDesk tunnel_;
+  std::vector<SipAddress> sip_;
 };
 
 }  // namespace conclave::service

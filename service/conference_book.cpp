@@ -44,7 +44,8 @@ void ConferenceBook::keep_no_more() {
 }
 
 void ConferenceBook::keep_locked(const Record& record) {
-  if (store_ == nullptr) return;
+  // Who is called from here cannot come back by himself after a restart.
+  if (store_ == nullptr || record.called()) return;
   ParticipantRecord out{record.id,          record.conference,
                         record.session,     record.serial,
                         record.entry.name,  record.entry.role == Role::kChairperson,
@@ -86,26 +87,37 @@ std::optional<ConferenceBook::Participant> ConferenceBook::expect(std::string_vi
                                                                   std::string_view name, Role role,
                                                                   bool may_unmute) {
   std::unique_lock lock(mutex_);
-  const auto count = std::count_if(participants_.begin(), participants_.end(), [&](const auto& p) {
-    return p.second.conference == conference;
-  });
-  if (static_cast<std::size_t>(count) >= kMaxParticipants) return std::nullopt;
+  if (full_locked(conference)) return std::nullopt;
   Record record;
-  record.id = "p" + random_hex(8);
   record.conference = conference;
   record.session = session;
   record.serial = serial;
-  record.entry = {std::string(name), role, false, false};
-  record.since_ns = clock_.now_ns();
+  record.entry.name = name;
+  record.entry.role = role;
   record.may_unmute = may_unmute;
+  const Participant out = add_locked(std::move(record));
+  lock.unlock();
+  write_down();
+  return out;
+}
+
+bool ConferenceBook::full_locked(std::string_view conference) const {
+  const auto count = std::count_if(participants_.begin(), participants_.end(), [&](const auto& p) {
+    return p.second.conference == conference;
+  });
+  return static_cast<std::size_t>(count) >= kMaxParticipants;
+}
+
+ConferenceBook::Participant ConferenceBook::add_locked(Record record) {
+  record.id = "p" + random_hex(8);
+  record.since_ns = clock_.now_ns();
   // "Mute all" is a property of the conference: who comes later is muted too.
   const auto& state = conferences_[record.conference];
-  record.entry.muted = state.all_muted && role != Role::kChairperson;
+  record.entry.muted = state.all_muted && record.entry.role != Role::kChairperson &&
+                       record.entry.kind != protocol::Kind::kOperator;
   const Participant out = record;
   keep_locked(record);
   participants_[record.id] = std::move(record);
-  lock.unlock();
-  write_down();
   return out;
 }
 
@@ -138,14 +150,120 @@ std::vector<std::string> ConferenceBook::of_serial(std::string_view serial) cons
   return ids;
 }
 
+std::optional<ConferenceBook::Participant> ConferenceBook::call(std::string_view conference,
+                                                                std::string_view name,
+                                                                protocol::Kind kind) {
+  std::optional<Participant> out;
+  {
+    const std::lock_guard lock(mutex_);
+    if (full_locked(conference)) return std::nullopt;
+    Record record;
+    record.conference = conference;
+    record.entry.name = name;
+    record.entry.kind = kind;
+    record.entry.progress = protocol::Progress::kDialing;
+    record.present = true;
+    out = add_locked(std::move(record));
+    ++conferences_[std::string(conference)].revision;
+  }
+  if (listener_.roster_changed) listener_.roster_changed();
+  return out;
+}
+
+bool ConferenceBook::set_progress(std::string_view participant, protocol::Progress progress,
+                                  std::string_view error) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = participants_.find(participant);
+    if (it == participants_.end()) return false;
+    Record& record = it->second;
+    if (record.entry.progress == progress && record.entry.error == error) return true;
+    record.entry.progress = progress;
+    record.entry.error = error;
+    record.since_ns = clock_.now_ns();
+    changed_locked(record);
+  }
+  if (listener_.roster_changed) listener_.roster_changed();
+  return true;
+}
+
+bool ConferenceBook::set_operator_asked(std::string_view participant, bool asked) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = participants_.find(participant);
+    if (it == participants_.end()) return false;
+    if (it->second.entry.operator_asked == asked) return true;
+    it->second.entry.operator_asked = asked;
+    changed_locked(it->second);
+  }
+  if (listener_.roster_changed) listener_.roster_changed();
+  return true;
+}
+
+void ConferenceBook::operator_arrived(std::string_view conference) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [id, record] : participants_) {
+      if (record.conference != conference || !record.entry.operator_asked) continue;
+      record.entry.operator_asked = false;
+      changed_locked(record);
+    }
+  }
+  if (listener_.roster_changed) listener_.roster_changed();
+}
+
+std::vector<ConferenceBook::Participant> ConferenceBook::operator_asked() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Participant> out;
+  for (const auto& [id, record] : participants_) {
+    if (record.entry.operator_asked) out.push_back(record);
+  }
+  return out;
+}
+
+bool ConferenceBook::has_operator(std::string_view conference) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(participants_.begin(), participants_.end(), [&](const auto& item) {
+    const Record& record = item.second;
+    return record.conference == conference && record.entry.kind == protocol::Kind::kOperator &&
+           record.entry.progress != protocol::Progress::kFailed;
+  });
+}
+
+void ConferenceBook::set_recording(std::string_view conference, bool recording,
+                                   std::int64_t since_ms, bool failed) {
+  {
+    const std::lock_guard lock(mutex_);
+    auto& state = conferences_[std::string(conference)];
+    state.recording_failed = failed;
+    if (state.recording != recording) {
+      state.recording = recording;
+      state.recording_since_ms = since_ms;
+      ++state.revision;
+    }
+  }
+  // Also without a change: somebody may wait for the outcome.
+  if (listener_.roster_changed) listener_.roster_changed();
+}
+
+ConferenceBook::RecordingState ConferenceBook::recording(std::string_view conference) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = conferences_.find(conference);
+  if (it == conferences_.end()) return {};
+  return {it->second.recording, it->second.recording_failed};
+}
+
 bool ConferenceBook::arrived(std::string_view participant) {
   {
     const std::lock_guard lock(mutex_);
     const auto it = participants_.find(participant);
     if (it == participants_.end()) return false;
-    if (it->second.present) return true;
-    it->second.present = true;
-    changed_locked(it->second);
+    auto& record = it->second;
+    if (record.present && record.entry.progress == protocol::Progress::kConnected) return true;
+    record.present = true;
+    record.entry.progress = protocol::Progress::kConnected;
+    record.entry.error.clear();
+    changed_locked(record);
   }
   if (listener_.roster_changed) listener_.roster_changed();
   return true;
@@ -164,6 +282,8 @@ void ConferenceBook::remove_serial(std::string_view serial) {
 
 bool ConferenceBook::remove(std::string_view participant) {
   const std::string id(participant);
+  std::string emptied;
+  std::vector<std::string> alone;
   {
     const std::lock_guard lock(mutex_);
     const auto it = participants_.find(participant);
@@ -172,16 +292,26 @@ bool ConferenceBook::remove(std::string_view participant) {
     const std::string conference = it->second.conference;
     participants_.erase(it);
     forget_locked(id);
-    const bool empty = std::none_of(participants_.begin(), participants_.end(), [&](const auto& p) {
-      return p.second.conference == conference;
-    });
-    if (empty && conferences_[conference].all_muted) {
-      conferences_[conference].all_muted = false;
-      keep_all_muted_locked(conference, false);
+    bool joined = false;
+    for (const auto& [other, record] : participants_) {
+      if (record.conference != conference) continue;
+      joined = joined || !record.called();
+      alone.push_back(other);
+    }
+    // Nobody pays for a call out that goes on when those who asked for it have left.
+    if (joined) alone.clear();
+    if (!joined && alone.empty()) {
+      auto& state = conferences_[conference];
+      if (state.all_muted) keep_all_muted_locked(conference, false);
+      if (state.all_muted || state.recording) ++state.revision;
+      state.all_muted = state.recording = false;
+      emptied = conference;
     }
   }
   write_down();
   if (listener_.removed) listener_.removed(id);
+  for (const auto& other : alone) remove(other);
+  if (!emptied.empty() && listener_.emptied) listener_.emptied(emptied);
   if (listener_.roster_changed) listener_.roster_changed();
   return true;
 }
@@ -209,15 +339,19 @@ void ConferenceBook::set_all_muted(std::string_view conference, bool muted) {
   std::vector<std::string> affected;
   {
     const std::lock_guard lock(mutex_);
-    conferences_[std::string(conference)].all_muted = muted;
+    auto& state = conferences_[std::string(conference)];
+    if (state.all_muted != muted) ++state.revision;
+    state.all_muted = muted;
     keep_all_muted_locked(std::string(conference), muted);
     for (const auto& [id, record] : participants_) {
-      if (record.conference == conference && record.entry.role != Role::kChairperson) {
+      if (record.conference == conference && record.entry.role != Role::kChairperson &&
+          record.entry.kind != protocol::Kind::kOperator) {
         affected.push_back(id);
       }
     }
   }
   write_down();
+  if (listener_.roster_changed) listener_.roster_changed();
   for (const auto& id : affected) set_muted(id, muted);
 }
 
@@ -243,6 +377,10 @@ void ConferenceBook::sweep() {
     for (const auto& [id, record] : participants_) {
       if (!record.present &&
           now - record.since_ns > std::int64_t{kExpectedSeconds} * 1'000'000'000) {
+        overdue.push_back(id);
+      }
+      if (record.entry.progress == protocol::Progress::kFailed &&
+          now - record.since_ns > std::int64_t{kFailedSeconds} * 1'000'000'000) {
         overdue.push_back(id);
       }
     }
@@ -277,6 +415,11 @@ protocol::Roster ConferenceBook::roster(std::string_view conference) const {
   protocol::Roster out;
   const auto it = conferences_.find(conference);
   out.revision = it == conferences_.end() ? 1 : it->second.revision;
+  if (it != conferences_.end()) {
+    out.all_muted = it->second.all_muted;
+    out.recording = it->second.recording;
+    out.recording_since_ms = it->second.recording_since_ms;
+  }
   for (const auto& [id, record] : participants_) {
     if (record.conference == conference && record.present) out.participants[id] = record.entry;
   }

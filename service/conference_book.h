@@ -35,14 +35,17 @@ class ConferenceBook {
     protocol::RosterEntry entry{};
     bool present = false;
     bool may_unmute = true;  ///< may change the own line's muting
+    bool called() const { return entry.kind != protocol::Kind::kPhone; }
   };
   struct Listener {
     std::function<void()> roster_changed{};
     std::function<void(const std::string& participant, bool muted)> mute_changed{};
     std::function<void(const std::string& participant)> removed{};  ///< hang up, if there is a call
+    std::function<void(const std::string& conference)> emptied{};   ///< nobody is there any more
   };
 
   static constexpr int kExpectedSeconds = 60;
+  static constexpr int kFailedSeconds = 10;  ///< that the roster shows a call out which failed
   static constexpr std::size_t kMaxParticipants = 100;  ///< of one conference, expected ones too
 
   explicit ConferenceBook(const Clock& clock) : clock_(clock) {}
@@ -66,6 +69,29 @@ class ConferenceBook {
                                              std::string_view conference) const;
   /// Ids of one phone's participants.
   std::vector<std::string> of_serial(std::string_view serial) const;
+  /// Somebody whom the service calls: in the roster from now on, with the progress of the call.
+  /// When nobody is left in the conference but such, they are removed. Empty: the conference is
+  /// full.
+  std::optional<Participant> call(std::string_view conference, std::string_view name,
+                                  protocol::Kind kind);
+  /// `error` of the catalogue with kFailed. False when it is not known (any more).
+  bool set_progress(std::string_view participant, protocol::Progress progress,
+                    std::string_view error = {});
+  bool set_operator_asked(std::string_view participant, bool asked);
+  /// An operator is there: nobody waits for one any more.
+  void operator_arrived(std::string_view conference);
+  /// Lines on which an operator is asked for.
+  std::vector<Participant> operator_asked() const;
+  bool has_operator(std::string_view conference) const;
+  /// The mixer records (`since_ms` since 1970) or does not, because it was told so or because it
+  /// failed.
+  void set_recording(std::string_view conference, bool recording, std::int64_t since_ms = 0,
+                     bool failed = false);
+  struct RecordingState {
+    bool on = false;
+    bool failed = false;  ///< the last wish could not be had
+  };
+  RecordingState recording(std::string_view conference) const;
   /// Its SIP dialog stands. False when it is not known (any more).
   bool arrived(std::string_view participant);
   bool remove(std::string_view participant);
@@ -92,7 +118,12 @@ class ConferenceBook {
   struct Conference {
     std::uint64_t revision = 1;
     bool all_muted = false;
+    bool recording = false;
+    bool recording_failed = false;
+    std::int64_t recording_since_ms = 0;
   };
+  Participant add_locked(Record record);
+  bool full_locked(std::string_view conference) const;
   void changed_locked(const Record& record);
   // What is to be kept is noted under the lock and written without it: nobody who carries sound
   // waits for a disk.

@@ -53,6 +53,9 @@ Result<ConferenceEntry> conference_of(const json& value) {
   out.participant_passcode = text_of(value, "participant_passcode");
   out.email_required = flag_of(value, "email_required", false);
   out.self_mute = flag_of(value, "self_mute", true);
+  out.dial_out = flag_of(value, "dial_out", true);
+  out.operator_call = flag_of(value, "operator", true);
+  out.recording = flag_of(value, "recording", true);
   if (!protocol::valid_identifier(out.id)) {
     return wrong("\"id\" must be letters, digits, '-', '_' or '.'");
   }

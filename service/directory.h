@@ -22,6 +22,9 @@ struct ConferenceEntry {
   bool email_required = false;
   std::vector<std::string> emails{};  ///< who may join by e-mail; empty: anybody
   bool self_mute = true;              ///< participants may mute and unmute their own line
+  bool dial_out = true;               ///< the chairperson may have others called
+  bool operator_call = true;          ///< an operator may be asked for
+  bool recording = true;              ///< the chairperson may record
 };
 
 enum class PhoneState { kActive, kInactive, kDeactivated };

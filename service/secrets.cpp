@@ -129,6 +129,31 @@ TokenStore::Issued TokenStore::issue(std::string_view serial, std::string_view d
   return out;
 }
 
+std::optional<TokenStore::Issued> TokenStore::renew(std::string_view token) {
+  const Digest key = digest(token);
+  Issued out{random_hex(32), lifetime_s_, 0};
+  const std::int64_t now = clock_.now_ns();
+  const std::lock_guard lock(mutex_);
+  const auto it = entries_.find(key);
+  if (it == entries_.end() || it->second.expires_ns <= now) return std::nullopt;
+  out.session = it->second.session.id;
+  it->second.expires_ns =
+      std::min(it->second.expires_ns, now + std::int64_t{kOldTokenSeconds} * 1'000'000'000);
+  const Session session = it->second.session;
+  const Digest fresh = digest(out.token);
+  entries_[fresh] = {session, now + std::int64_t{lifetime_s_} * 1'000'000'000};
+  if (store_ != nullptr) {
+    const auto keep = [&](const Digest& of, std::int64_t lifetime_s) {
+      const Status kept = store_->put_session(
+          {hex(of), session.id, session.serial, session.display_name, store_->now() + lifetime_s});
+      if (!kept) log::error("service.tokens", kept.error().message);
+    };
+    keep(fresh, lifetime_s_);
+    keep(key, kOldTokenSeconds);
+  }
+  return out;
+}
+
 std::optional<Session> TokenStore::find(std::string_view token) const {
   const Digest key = digest(token);
   const std::lock_guard lock(mutex_);

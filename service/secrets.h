@@ -46,6 +46,10 @@ class TokenStore {
     std::uint64_t session = 0;
   };
   Issued issue(std::string_view serial, std::string_view display_name);
+  /// A new token of the same session, for who holds one that still counts; the old one counts for
+  /// kOldTokenSeconds more at most, so that what is on its way arrives. Empty: unknown or expired.
+  std::optional<Issued> renew(std::string_view token);
+  static constexpr int kOldTokenSeconds = 60;
   /// Empty when unknown or expired.
   std::optional<Session> find(std::string_view token) const;
   void revoke_serial(std::string_view serial);

@@ -6,7 +6,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -19,11 +21,14 @@
 #include "service/fault_desk.h"
 #include "service/focus/focus.h"
 #include "service/https_server.h"
+#include "service/janus/room_recorder.h"
 #include "service/lab_ca.h"
 #include "service/meetings.h"
 #include "service/phone_book.h"
 #include "service/provisioning/provisioning.h"
+#include "service/secrets.h"
 #include "service/store/store.h"
+#include "service/tunnel/turn_child.h"
 
 namespace conclave::service {
 namespace {
@@ -91,6 +96,7 @@ class ConferenceService final : public Service {
     };
     book_.set_listener(std::move(listener));
 
+    control_config_.token_lifetime_s = config_.token_lifetime_s;
     control_ = std::make_unique<CallControl>(control_config_, clock_, *meetings_, book_, *phones_,
                                              faults_, store_.get());
     admin_ = std::make_unique<AdminDesk>(clock_, admin_token, *phones_, faults_,
@@ -121,12 +127,18 @@ class ConferenceService final : public Service {
     CONCLAVE_TRY(provisioning_,
                  Provisioning::create(provisioning, clock_, faults_, *store_, std::move(hooks)));
     admin_->extend([this](const HttpRequest& request, std::string_view path) {
-      return provisioning_->admin(request, path);
+      auto answer = meeting_ ? meeting_->operator_desk(request, path) : std::nullopt;
+      return answer ? answer : provisioning_->admin(request, path);
     });
     meeting_desk_ = std::make_unique<MeetingDesk>(*meetings_, book_);
     admin_->set_meetings(meeting_desk_.get());
     admin_->set_health([this] { return health(); });
     admin_->set_store(store_.get());
+    if (config_.recordings.empty()) config_.recordings = config_.data + "/recordings";
+    config_.recordings = std::filesystem::absolute(config_.recordings, error).string();
+    if (const int left = finish_left_recordings(config_.recordings); left > 0) {
+      log::info("service", "recordings of before finished", {{"count", left}});
+    }
     FocusConfig focus;
     focus.listen = config_.listen;
     focus.advertise = config_.advertise;
@@ -137,13 +149,34 @@ class ConferenceService final : public Service {
     focus.folder = config_.data;
     focus.prebuffer = config_.prebuffer;
     focus.silent_after_s = config_.silent_after_s;
+    focus.dial_out = config_.dial_out;
+    focus.recordings = config_.recordings;
     CONCLAVE_TRY(
         focus_,
         Focus::start(
             focus, [this](std::string_view header) { return control_->authenticate(header); },
             book_));
     calls_.store(focus_.get());
-    control_->set_sip(config_.advertise, focus_->sip_port());
+    MeetingControl::Actions actions;
+    actions.dial = [this](const ConferenceBook::Participant& callee, const std::string& to) {
+      Focus* calls = calls_.load();
+      return calls != nullptr ? calls->dial(callee, to) : Status(Error{"", "CC-DIALOUT-CCS"});
+    };
+    actions.record = [this](const std::string& conference, bool recording) {
+      if (Focus* calls = calls_.load()) calls->record(conference, recording);
+    };
+    actions.dialable = [this](const std::string& to) -> Status {
+      CONCLAVE_TRY([[maybe_unused]] const auto address, dial_address(config_.dial_out, to));
+      return {};
+    };
+    actions.operator_address = config_.operator_address;
+    meeting_ = std::make_unique<MeetingControl>(book_, std::move(actions));
+    control_->set_meeting(meeting_.get());
+    std::vector<CallControl::SipAddress> sip;
+    for (const auto& text : config_.sip_addresses) sip.push_back(parse_address(text));
+    if (sip.empty()) sip.push_back({config_.advertise, focus_->sip_port()});
+    control_->set_sip(std::move(sip));
+    CONCLAVE_CHECK_STATUS(start_tunnel());
 
     HttpsConfig https;
     https.address = config_.listen;
@@ -189,6 +222,8 @@ class ConferenceService final : public Service {
   std::string rest_address() const override { return origin() + control_config_.base_path; }
   int sip_port() const override { return focus_->sip_port(); }
   std::string ca_file() const override { return certificates_.ca_file; }
+  int tunnel_pid() const override { return tunnel_ ? tunnel_->pid() : -1; }
+  int tunnel_port() const override { return tunnel_ ? tunnel_->port() : 0; }
   BridgeStatus bridge_status() const override { return focus_->bridge_status(); }
   LegStats leg_stats(const std::string& participant) const override {
     return focus_->leg_stats(participant).value_or(LegStats{});
@@ -215,8 +250,47 @@ class ConferenceService final : public Service {
         .dump();
   }
 
+  CallControl::SipAddress parse_address(const std::string& text) const {
+    const auto colon = text.rfind(':');
+    const bool with_port = colon != std::string::npos && text.find(']', colon) == text.npos &&
+                           (text.find(':') == colon || text.front() == '[');
+    std::string host = with_port ? text.substr(0, colon) : text;
+    if (!host.empty() && host.front() == '[') host = host.substr(1, host.size() - 2);
+    return {host, with_port ? std::atoi(text.c_str() + colon + 1) : focus_->sip_port()};
+  }
+
+  Status start_tunnel() {
+    if (!config_.tunnel) return {};
+    TurnServerConfig turn;
+    turn.folder = config_.data + "/tunnel";
+    turn.listen = config_.listen;
+    turn.advertise = config_.advertise;
+    turn.port = config_.tunnel_port;
+    turn.certificate_file = certificates_.certificate_file;
+    turn.key_file = certificates_.key_file;
+    turn.peer = config_.advertise;
+    turn.secret = random_hex(32);
+    CONCLAVE_TRY(tunnel_, TurnServer::start(turn));
+    control_->set_tunnel([this, secret = turn.secret](const std::string& participant)
+                             -> std::optional<protocol::JoinResponse::Tunnel> {
+      protocol::JoinResponse::Tunnel out;
+      out.host = config_.advertise;
+      out.port = tunnel_->port();
+      out.probe_port = tunnel_->probe_port();
+      const auto credentials =
+          turn_credentials(secret, participant, std::time(nullptr) + kTunnelCredentialsS);
+      out.username = credentials.username;
+      out.password = credentials.password;
+      return out;
+    });
+    return {};
+  }
+
+  /// A call may last that long before its tunnel must be opened anew.
+  static constexpr std::int64_t kTunnelCredentialsS = 12 * 3600;
+
   ServiceConfig config_;
-  const CallControlConfig control_config_{};
+  CallControlConfig control_config_{};
   const SystemClock clock_{};
   const std::int64_t started_ns_ = clock_.now_ns();
   Directory directory_{};
@@ -229,8 +303,10 @@ class ConferenceService final : public Service {
   std::string admin_token_file_;
   std::unique_ptr<CallControl> control_;
   std::unique_ptr<MeetingDesk> meeting_desk_;
+  std::unique_ptr<MeetingControl> meeting_;
   std::unique_ptr<AdminDesk> admin_;
   std::unique_ptr<Provisioning> provisioning_;
+  std::unique_ptr<TurnServer> tunnel_;
   std::unique_ptr<Focus> focus_;
   std::unique_ptr<HttpsServer> https_;
   std::atomic<Focus*> calls_{nullptr};  ///< focus_, also while it is going

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "service/focus/dial_out.h"
 #include "service/focus/relay.h"
 #include "service/janus/bridge.h"
 
@@ -23,6 +24,15 @@ struct ServiceConfig {
   int silent_after_s = 20;
   bool sign_configurations = false;  ///< see ProvisioningConfig::sign
   bool open_provisioning = false;    ///< see ProvisioningConfig::open
+  DialOutRules dial_out{};
+  std::string operator_address{};  ///< number or SIP address; empty: the desk is told alone
+  std::string recordings{};        ///< folder; empty: DATA/recordings
+  /// "HOST[:PORT]" by which phones are to reach SIP, in the order in which they are to try; empty:
+  /// `advertise`.
+  std::vector<std::string> sip_addresses{};
+  bool tunnel = false;  ///< run a tunnel server (coturn) for phones without a direct way
+  int tunnel_port = 0;  ///< TLS; 0: a free one
+  int token_lifetime_s = 12 * 3600;
 };
 
 /// The whole service: REST call control, SIP focus, mixer. Construction is the start.
@@ -37,6 +47,8 @@ class Service {
   virtual int sip_port() const = 0;
   virtual std::string ca_file() const = 0;
   virtual BridgeStatus bridge_status() const = 0;
+  virtual int tunnel_pid() const = 0;   ///< -1: there is none (at the moment)
+  virtual int tunnel_port() const = 0;  ///< 0: there is none
   virtual LegStats leg_stats(const std::string& participant) const = 0;
   /// Housekeeping; call about once a second.
   virtual void tick() = 0;

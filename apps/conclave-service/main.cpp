@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <string>
 
+#include "apps/conclave-service/meeting_options.h"
 #include "base/log.h"
 #include "service/lab_ca.h"
 #include "service/service.h"
@@ -129,6 +130,7 @@ int run(int argc, char** argv) {
   app.add_option("--out", out,
                  "File for that certificate with its key (default: DIR/device-SERIAL.pem)")
       ->type_name("FILE");
+  conclave::apps::add_meeting_options(app, config);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help

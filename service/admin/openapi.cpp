@@ -16,6 +16,7 @@ constexpr Operation kOperations[] = {
     {"post", "~/activation", Door::kOpen, "Activate a phone by its PIN", "Activation", "Token"},
     {"delete", "~/activation", Door::kPhone, "End the activation whose token is shown", "", ""},
     {"post", "~/login", Door::kOpen, "Log in", "Login", "Session"},
+    {"post", "~/token", Door::kPhone, "A new token of the same session", "Anything", "Session"},
     {"post", "~/conferences/join", Door::kPhone, "Join by passcode, and e-mail where needed",
      "Join", "Joined"},
     {"get", "~/conferences/{conference}/roster", Door::kPhone,
@@ -26,6 +27,12 @@ constexpr Operation kOperations[] = {
      "Mute the own line, or any for the chairperson", "Mute", "Mute"},
     {"delete", "~/conferences/{conference}/participants/{participant}", Door::kPhone,
      "Leave, or remove somebody for the chairperson", "", ""},
+    {"post", "~/conferences/{conference}/dialout", Door::kPhone,
+     "Have somebody called in; for the chairperson", "DialOut", "DialledOut"},
+    {"post", "~/conferences/{conference}/operator", Door::kPhone,
+     "Ask for an operator on a line, or take it back", "Operator", ""},
+    {"post", "~/conferences/{conference}/recording", Door::kPhone,
+     "Begin or end the recording; for the chairperson", "Recording", "Recording"},
     {"get", "/admin", Door::kOpen, "The administrator's page", "", "Page"},
     {"get", "/admin/admin.css", Door::kOpen, "Its style", "", "Page"},
     {"get", "/admin/admin.js", Door::kOpen, "Its script", "", "Page"},
@@ -77,6 +84,10 @@ constexpr Operation kOperations[] = {
     {"get", "/provisioning/ca/{file}", Door::kOpen, "Further CAs", "", "File"},
     {"delete", "/admin/phones/{serial}", Door::kAdministrator,
      "Forget what has happened to a phone; what conferences.json says counts again", "", ""},
+    {"get", "/admin/operator", Door::kAdministrator, "Lines that wait for an operator", "",
+     "OperatorLines"},
+    {"delete", "/admin/operator/{participant}", Door::kAdministrator, "One of them is done", "",
+     ""},
     {"get", "/admin/faults", Door::kAdministrator, "Faults on order, and which can be ordered", "",
      "Faults"},
     {"post", "/admin/faults", Door::kAdministrator, "Order a fault", "Fault", "Fault"},
@@ -115,7 +126,18 @@ json schemas() {
     const json stage = to_string(kind.stage);
     if (std::find(stages.begin(), stages.end(), stage) == stages.end()) stages.push_back(stage);
   }
-  const json in_roster{{"name", text()}, {"role", role}, {"muted", flag()}, {"talking", flag()}};
+  const json in_roster{{"name", text()},
+                       {"role", role},
+                       {"muted", flag()},
+                       {"talking", flag()},
+                       {"kind", choice({"called", "operator"})},
+                       {"call", choice({"dialing", "ringing", "failed"})},
+                       {"error", text("of the error catalogue")},
+                       {"operator_asked", flag()}};
+  const json sip{
+      {"uri", text()}, {"host", text()}, {"port", whole()}, {"transport", choice({"tls"})}};
+  json sip_with_others = sip;
+  sip_with_others["alternatives"] = list(object(sip));
   json in_meeting = in_roster;
   in_meeting.update({{"present", flag()}, {"phone", text("serial number")}});
   const json meeting{{"title", text()},
@@ -169,11 +191,24 @@ json schemas() {
        object({{"passcode", text()}, {"email", text()}, {"display_name", text()}}, {"passcode"})},
       {"Joined", object({{"conference", object({{"id", text()}, {"title", text()}})},
                          {"participant", object({{"id", text()}, {"role", role}})},
-                         {"sip", object({{"uri", text()},
-                                         {"host", text()},
-                                         {"port", whole()},
-                                         {"transport", choice({"tls"})}})}})},
-      {"Roster", object({{"rev", whole()}, {"participants", map(object(in_roster))}})},
+                         {"sip", object(sip_with_others)},
+                         {"tunnel", object({{"host", text()},
+                                            {"port", whole()},
+                                            {"probe_port", whole()},
+                                            {"username", text()},
+                                            {"password", text()}})}})},
+      {"Roster", object({{"rev", whole()},
+                         {"participants", map(object(in_roster))},
+                         {"muted_all", flag()},
+                         {"recording", object({{"since_ms", whole()}})}})},
+      {"DialOut", object({{"to", text("number or SIP address")}, {"name", text()}}, {"to"})},
+      {"DialledOut", object({{"participant", text()}}, {"participant"})},
+      {"Operator", object({{"participant", text("absent: the own line")}, {"asked", flag()}})},
+      {"Recording", object({{"recording", flag()}}, {"recording"})},
+      {"OperatorLines", object({{"lines", list(object({{"participant", text()},
+                                                       {"conference", text()},
+                                                       {"name", text()},
+                                                       {"serial", text()}}))}})},
       {"Mute", object({{"muted", flag()}}, {"muted"})},
       {"Health",
        object({{"version", text()},

@@ -3,6 +3,7 @@
 
 #include <strings.h>
 
+#include <ctime>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -48,8 +49,9 @@ class SipFocus final : public Focus {
       signalling = std::move(signalling_);
     }
     signalling.reset();  // hangs up; its last events still find relay and mixer
-    bridge_.reset();     // uses the relay
-    relay_.reset();
+    if (dial_out_) dial_out_->close();
+    bridge_.reset();  // uses the relay
+    relay_.reset();   // its thread asks for calls until now
   }
 
   Status run() {
@@ -58,10 +60,19 @@ class SipFocus final : public Focus {
     relay_config.silent_after_s = config_.silent_after_s;
     Relay::Listener listener;
     listener.talking = [this](LegId leg, bool talking) {
-      if (const auto call = call_of_leg(leg)) book_.set_talking(call->second.participant, talking);
+      if (const auto call = call_of_leg(leg)) {
+        book_.set_talking(call->second.participant, talking);
+      } else if (const auto called = called_of_leg(leg)) {
+        book_.set_talking(*called, talking);
+      }
     };
     listener.silent = [this](LegId leg) {
       const auto call = call_of_leg(leg);
+      if (const auto called = call ? std::nullopt : called_of_leg(leg)) {
+        log::warning(kLog, "nothing comes from a called line any more; hanging up",
+                     {{"participant", *called}});
+        book_.remove(*called);
+      }
       if (!call) return;
       log::warning(kLog, "nothing comes from a phone any more; hanging up",
                    {{"participant", call->second.participant}});
@@ -72,6 +83,13 @@ class SipFocus final : public Focus {
     BridgeConfig bridge_config;
     bridge_config.folder = config_.folder + "/janus";
     bridge_config.prebuffer = config_.prebuffer;
+    bridge_config.recordings = config_.recordings;
+    bridge_config.recorded = [this](const std::string& room, bool recording, const Status& status) {
+      timespec now{};
+      clock_gettime(CLOCK_REALTIME, &now);
+      book_.set_recording(room, recording,
+                          std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000, !status);
+    };
     CONCLAVE_TRY(bridge_, Bridge::start(bridge_config,
                                         [this](const std::string& member, std::uint16_t port) {
                                           LegId leg = 0;
@@ -81,8 +99,21 @@ class SipFocus final : public Focus {
                                               if (call.member == member) leg = call.ports.leg;
                                             }
                                           }
+                                          if (leg == 0 && dial_out_) {
+                                            leg = dial_out_->leg_of_member(member);
+                                          }
                                           relay_->set_bridge_port(leg, port);
                                         }));
+
+    DialOutConfig out;
+    out.rules = config_.dial_out;
+    if (out.rules.ca_file.empty()) out.rules.ca_file = config_.ca_file;
+    out.listen = config_.listen;
+    out.advertise = config_.advertise;
+    out.folder = config_.folder + "/sip-out";
+    out.certificate_file = config_.certificate_file;
+    out.key_file = config_.key_file;
+    dial_out_ = std::make_unique<DialOut>(std::move(out), *relay_, *bridge_, book_);
 
     media::SignallingConfig sip;
     sip.bind_address = config_.listen;
@@ -106,13 +137,21 @@ class SipFocus final : public Focus {
   int sip_port() const override { return port_; }
 
   void removed(const std::string& participant) override {
-    if (const auto call = call_of(participant)) hang_up(call->first);
+    if (const auto call = call_of(participant)) return hang_up(call->first);
+    if (dial_out_) dial_out_->hang_up(participant);
   }
 
   void mute_changed(const std::string& participant, bool muted) override {
     const auto call = call_of(participant);
-    if (!call) return;
-    relay_->set_muted(call->second.ports.leg, muted);
+    if (call) return relay_->set_muted(call->second.ports.leg, muted);
+    if (dial_out_) dial_out_->set_muted(participant, muted);
+  }
+
+  Status dial(const ConferenceBook::Participant& participant, const std::string& to) override {
+    return dial_out_->call(participant, to);
+  }
+  void record(const std::string& conference, bool recording) override {
+    bridge_->record(conference, recording);
   }
 
   bool check_sync(const std::string& participant) override {
@@ -126,8 +165,11 @@ class SipFocus final : public Focus {
 
   std::optional<LegStats> leg_stats(const std::string& participant) const override {
     const auto call = call_of(participant);
-    if (!call) return std::nullopt;
-    return relay_->stats(call->second.ports.leg);
+    const auto leg = call        ? std::optional(call->second.ports.leg)
+                     : dial_out_ ? dial_out_->leg_of(participant)
+                                 : std::nullopt;
+    if (!leg) return std::nullopt;
+    return relay_->stats(*leg);
   }
 
  private:
@@ -146,6 +188,10 @@ class SipFocus final : public Focus {
       if (call.ports.leg == leg) return Entry{id, call};
     }
     return std::nullopt;
+  }
+
+  std::optional<std::string> called_of_leg(LegId leg) const {
+    return dial_out_ ? dial_out_->participant_of(leg) : std::nullopt;
   }
 
   template <typename F>
@@ -277,6 +323,7 @@ class SipFocus final : public Focus {
   std::mutex signalling_mutex_;
   std::unique_ptr<Relay> relay_;
   std::unique_ptr<Bridge> bridge_;
+  std::unique_ptr<DialOut> dial_out_;
   std::unique_ptr<media::Signalling> signalling_;
 };
 

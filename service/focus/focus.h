@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "service/conference_book.h"
+#include "service/focus/dial_out.h"
 #include "service/focus/relay.h"
 #include "service/janus/bridge.h"
 
@@ -25,6 +26,8 @@ struct FocusConfig {
   std::string folder{};  ///< ours alone, for SIP's and Janus' own files
   int prebuffer = 1;     ///< see BridgeConfig
   int silent_after_s = 20;
+  DialOutRules dial_out{};
+  std::string recordings{};  ///< see BridgeConfig
 };
 
 /// Where calls arrive: takes INVITEs over TLS, proves whose they are by X-Conclave-Participant,
@@ -47,6 +50,10 @@ class Focus {
   virtual void mute_changed(const std::string& participant, bool muted) = 0;
   /// SIP NOTIFY "Event: check-sync" within the participant's call. False: it has none.
   virtual bool check_sync(const std::string& participant) = 0;
+  /// Calls somebody who stands in the book already; see DialOut.
+  virtual Status dial(const ConferenceBook::Participant& participant, const std::string& to) = 0;
+  /// Begins or ends the recording of a conference; the book is told when it is so.
+  virtual void record(const std::string& conference, bool recording) = 0;
   virtual BridgeStatus bridge_status() const = 0;
   virtual std::optional<LegStats> leg_stats(const std::string& participant) const = 0;
 };

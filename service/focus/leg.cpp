@@ -66,6 +66,19 @@ Result<int> open_socket(const std::string& literal, std::uint16_t& port) {
   return fd;
 }
 
+bool same_address(const sockaddr_storage& a, const sockaddr_storage& b) noexcept {
+  if (a.ss_family != b.ss_family) return false;
+  if (a.ss_family == AF_INET) {
+    const auto& x = reinterpret_cast<const sockaddr_in&>(a);
+    const auto& y = reinterpret_cast<const sockaddr_in&>(b);
+    return x.sin_port == y.sin_port && x.sin_addr.s_addr == y.sin_addr.s_addr;
+  }
+  const auto& x = reinterpret_cast<const sockaddr_in6&>(a);
+  const auto& y = reinterpret_cast<const sockaddr_in6&>(b);
+  return x.sin6_port == y.sin6_port &&
+         std::memcmp(&x.sin6_addr, &y.sin6_addr, sizeof x.sin6_addr) == 0;
+}
+
 std::uint64_t ntp_now() noexcept {
   std::timespec t{};
   clock_gettime(CLOCK_REALTIME, &t);
@@ -105,10 +118,14 @@ Result<std::unique_ptr<Leg>> Leg::create(const std::string& media_address) {
 
 Status Leg::connect(const media::MediaPeer& peer, std::int64_t now_ns) {
   CONCLAVE_TRY(const Address address, to_address(peer.address, peer.port));
-  if (!peer.local_key || !peer.remote_key) return Error{"The call has no SRTP keys"};
+  if (peer.local_key.has_value() != peer.remote_key.has_value()) {
+    return Error{"The call has SRTP keys for one direction only"};
+  }
   const bool same_keys =
       srtp_ != nullptr && peer_.local_key == peer.local_key && peer_.remote_key == peer.remote_key;
-  if (!same_keys) {
+  if (!peer.local_key) {
+    srtp_.reset();
+  } else if (!same_keys) {
     CONCLAVE_TRY(srtp_, media::SrtpSession::create(*peer.local_key, *peer.remote_key));
   }
   peer_ = peer;
@@ -159,6 +176,11 @@ bool Leg::on_phone(std::int64_t now_ns) noexcept {
       continue;
     }
     const std::span<std::uint8_t> bytes(buffer);
+    // Without SRTP the address is all that tells the peer from a stranger.
+    if (srtp_ == nullptr && !same_address(from, phone_address_)) {
+      ++stats_.rejected;
+      continue;
+    }
     if (media::looks_like_rtcp(bytes.first(size))) {
       on_phone_rtcp(bytes, size, now_ns);
     } else {
@@ -171,7 +193,7 @@ bool Leg::on_phone(std::int64_t now_ns) noexcept {
 bool Leg::on_phone_rtp(std::span<std::uint8_t> buffer, std::size_t size,
                        const sockaddr_storage& from, socklen_t from_size,
                        std::int64_t now_ns) noexcept {
-  if (srtp_->unprotect_rtp(buffer, size) != media::SrtpSession::Outcome::kOk) {
+  if (srtp_ != nullptr && srtp_->unprotect_rtp(buffer, size) != media::SrtpSession::Outcome::kOk) {
     ++stats_.rejected;
     return false;
   }
@@ -200,7 +222,7 @@ bool Leg::on_phone_rtp(std::span<std::uint8_t> buffer, std::size_t size,
 
 void Leg::on_phone_rtcp(std::span<std::uint8_t> buffer, std::size_t size,
                         std::int64_t now_ns) noexcept {
-  if (srtp_->unprotect_rtcp(buffer, size) != media::SrtpSession::Outcome::kOk) {
+  if (srtp_ != nullptr && srtp_->unprotect_rtcp(buffer, size) != media::SrtpSession::Outcome::kOk) {
     ++stats_.rejected;
     return;
   }
@@ -271,7 +293,9 @@ void Leg::on_bridge(std::int64_t now_ns) noexcept {
 
 std::size_t Leg::protect_and_send(std::span<std::uint8_t> buffer, std::size_t size,
                                   bool rtcp) noexcept {
-  size = rtcp ? srtp_->protect_rtcp(buffer, size) : srtp_->protect_rtp(buffer, size);
+  if (srtp_ != nullptr) {
+    size = rtcp ? srtp_->protect_rtcp(buffer, size) : srtp_->protect_rtp(buffer, size);
+  }
   if (size == 0) return 0;
   const ssize_t sent =
       sendto(phone_fd_, buffer.data(), size, MSG_DONTWAIT,
@@ -316,7 +340,7 @@ bool Leg::on_time(std::int64_t now_ns) noexcept {
   merger_.tick(now_ns);
   if (now_ns >= next_report_ns_) {
     next_report_ns_ = now_ns + kReportEvery;
-    send_report(now_ns, false);
+    if (peer_.rtcp_mux) send_report(now_ns, false);
   }
   if (talk_.talking() && (muted_ || now_ns - last_sound_ns_ >= kQuietStep)) {
     const double ms = muted_ ? 1000.0 : static_cast<double>(now_ns - last_sound_ns_) / 1e6;
@@ -340,7 +364,7 @@ bool Leg::take_silent(std::int64_t now_ns, std::int64_t limit_ns) noexcept {
 }
 
 void Leg::say_bye(std::int64_t now_ns) noexcept {
-  if (connected_) send_report(now_ns, true);
+  if (connected_ && peer_.rtcp_mux) send_report(now_ns, true);
 }
 
 LegStats Leg::stats() const {

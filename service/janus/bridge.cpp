@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "service/janus/janus_api.h"
 #include "service/janus/janus_child.h"
+#include "service/janus/room_recorder.h"
 
 namespace conclave::service {
 namespace {
@@ -90,7 +91,8 @@ class JanusBridge final : public Bridge {
       : config_(config),
         installation_(std::move(installation)),
         handler_(std::move(handler)),
-        wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+        wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        recorder_(config.recordings, {config.recorded}) {}
 
   ~JanusBridge() override {
     stopping_.store(true);
@@ -110,6 +112,7 @@ class JanusBridge final : public Bridge {
       first.set_value(std::move(status));
       if (ok) loop();
       stop_janus();
+      recorder_.lost();  // whole files for what was going on
     });
     return outcome.get();
   }
@@ -128,6 +131,9 @@ class JanusBridge final : public Bridge {
       const auto it = members_.find(participant);
       if (it != members_.end()) it->second.leaving = true;
     });
+  }
+  void record(const std::string& room, bool recording) override {
+    tell([=, this] { recorder_.want(room, recording); });
   }
   BridgeStatus status() const override {
     const std::lock_guard lock(mutex_);
@@ -248,7 +254,7 @@ class JanusBridge final : public Bridge {
   }
 
   std::int64_t next_due() const {
-    std::int64_t due = next_ask_ns_;
+    std::int64_t due = std::min(next_ask_ns_, recorder_.next_due_ns(SystemClock::now()));
     for (const auto& [id, member] : members_) {
       if (member.state != Member::State::kIn) due = std::min(due, member.again_ns);
     }
@@ -257,6 +263,7 @@ class JanusBridge final : public Bridge {
 
   void lose_all() {
     stop_janus();
+    recorder_.lost();
     for (auto& [id, member] : members_) {
       if (member.state == Member::State::kIn) handler_(id, 0);
       member.state = Member::State::kOut;
@@ -297,6 +304,17 @@ class JanusBridge final : public Bridge {
       if (member.state == Member::State::kOut && now >= member.again_ns) join(id, member);
       ++it;
     }
+    recorder_.reconcile([this](const std::string& room) { return rooms_.count(room) != 0; },
+                        [this](const json& body) { return tell_room(body); }, now);
+  }
+
+  /// A request about a room, on the handle that made it.
+  bool tell_room(const json& body) {
+    const auto room = rooms_.find(text(body, "room"));
+    if (room == rooms_.end()) return false;
+    const auto answer =
+        api_->post(path(room->second), {{"janus", "message"}, {"body", body}}, kAskTimeoutMs);
+    return answer && text(plugin_data(*answer), "audiobridge") == "success";
   }
 
   void close_if_empty(const std::string& room) {
@@ -304,6 +322,8 @@ class JanusBridge final : public Bridge {
                                   [&](const auto& m) { return m.second.room == room; });
     const auto it = rooms_.find(room);
     if (used || it == rooms_.end()) return;
+    recorder_.closing(
+        room, [this](const json& body) { return tell_room(body); }, SystemClock::now());
     const auto destroyed =
         api_->post(path(it->second),
                    {{"janus", "message"}, {"body", {{"request", "destroy"}, {"room", room}}}});
@@ -422,6 +442,7 @@ class JanusBridge final : public Bridge {
 
   // The supervisor's own.
   JanusChild child_;
+  RoomRecorder recorder_;
   std::unique_ptr<JanusApi> api_;
   std::uint64_t session_ = 0;
   std::int64_t started_ns_ = 0;

@@ -15,6 +15,10 @@ struct BridgeConfig {
   /// Packets of 20 ms that the mixer holds back for each participant: 1 costs least (11-15 ms
   /// through the mixer); more tolerate more jitter. 1..10.
   int prebuffer = 1;
+  std::string recordings{};  ///< folder, absolute; empty: no recording
+  /// A room is recorded from now on, or not any more; with why, when it could not be had. On the
+  /// bridge's thread; must not block.
+  std::function<void(const std::string& room, bool recording, const Status& status)> recorded{};
 };
 
 struct BridgeStatus {
@@ -47,6 +51,10 @@ class Bridge {
   virtual void add(const std::string& participant, const std::string& room,
                    std::uint16_t local_port) = 0;
   virtual void remove(const std::string& participant) = 0;
+  /// Records a room's mix as 16-bit WAV until told otherwise or until the room is empty; the
+  /// outcome is told by BridgeConfig::recorded, the file appears when it is whole. Goes on in a
+  /// further file when Janus has died.
+  virtual void record(const std::string& room, bool recording) = 0;
   virtual BridgeStatus status() const = 0;
 };
 

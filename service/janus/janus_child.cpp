@@ -22,6 +22,7 @@
 #include <sstream>
 #include <vector>
 
+#include "service/janus/room_recorder.h"
 #include "service/secrets.h"
 
 namespace conclave::service {
@@ -112,8 +113,9 @@ Status write_configuration(const JanusInstallation& installation, const std::str
        << "admin: {\n  admin_http = false\n  admin_https = false\n}\n";
   CONCLAVE_CHECK_STATUS(write_text(folder + "/janus.transport.http.jcfg", http.str()));
   return write_text(folder + "/janus.plugin.audiobridge.jcfg",
-                    "general: {\n  string_ids = true\n  local_ip = \"127.0.0.1\"\n"
-                    "  rtp_port_range = \"20000-59999\"\n}\n");
+                    std::string("general: {\n  string_ids = true\n  local_ip = \"127.0.0.1\"\n") +
+                        "  record_tmp_ext = \"" + (kWritingSuffix + 1) + "\"\n" +
+                        "  rtp_port_range = \"20000-59999\"\n}\n");
 }
 
 }  // namespace

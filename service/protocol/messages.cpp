@@ -79,6 +79,45 @@ std::string dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+/// Members that a roster's entry has only when they say something; names not known here are those
+/// of a newer service.
+bool read_meeting_members(const json& value, RosterEntry& out) {
+  std::string text;
+  if (!read_text(value, "kind", 32, false, text)) return false;
+  for (const Kind kind : {Kind::kCalled, Kind::kOperator}) {
+    if (text == to_string(kind)) out.kind = kind;
+  }
+  text.clear();
+  if (!read_text(value, "call", 32, false, text)) return false;
+  for (const Progress p : {Progress::kDialing, Progress::kRinging, Progress::kFailed}) {
+    if (text == to_string(p)) out.progress = p;
+  }
+  if (value.contains("error") && !read_identifier(value, "error", out.error)) return false;
+  return !value.contains("operator_asked") ||
+         read_bool(value, "operator_asked", out.operator_asked);
+}
+
+bool valid_host(const std::string& text) {
+  return text.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+             "0123456789-.:[]") == std::string::npos;
+}
+
+bool read_sip(const json& object, JoinResponse::Sip& out) {
+  // Credentials travel in the INVITE: nothing but TLS will do. Characters that could end the
+  // request line or split a URI are refused.
+  return read_text(object, "uri", 512, true, out.uri) &&
+         read_text(object, "host", 253, true, out.host) &&
+         read_integer(object, "port", 1, 65535, out.port) &&
+         read_text(object, "transport", 8, true, out.transport) && out.transport == "tls" &&
+         out.uri.find_first_of(" <>\"\\") == std::string::npos && out.uri.rfind("sip", 0) == 0 &&
+         valid_host(out.host);
+}
+
+json json_of(const JoinResponse::Sip& v) {
+  return {{"uri", v.uri}, {"host", v.host}, {"port", v.port}, {"transport", v.transport}};
+}
+
 bool valid_token(std::string_view text) {
   return !text.empty() && text.size() <= kMaxToken &&
          std::all_of(text.begin(), text.end(), [](char c) {
@@ -88,89 +127,6 @@ bool valid_token(std::string_view text) {
 }
 
 }  // namespace
-
-std::string_view to_string(Role role) {
-  return role == Role::kChairperson ? "chairperson" : "participant";
-}
-
-bool valid_identifier(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxIdentifier && text.front() != '.' &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '_' || c == '.';
-         });
-}
-
-bool valid_passcode(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxPasscode &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-bool valid_pin(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxPin &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-';
-         });
-}
-
-bool valid_email(std::string_view text) {
-  if (text.size() > kMaxEmail || !valid_text(text, kMaxEmail)) return false;
-  const auto at = text.find('@');
-  if (at == std::string_view::npos || at == 0 || at > 64) return false;
-  const auto local = text.substr(0, at);
-  const auto domain = text.substr(at + 1);
-  if (local.find_first_of(" \"<>(),;:\\[]") != std::string_view::npos) return false;
-  if (local.front() == '.' || local.back() == '.') return false;
-  if (domain.size() < 3 || domain.front() == '.' || domain.back() == '.') return false;
-  if (domain.find('.') == std::string_view::npos) return false;
-  if (domain.find("..") != std::string_view::npos || local.find("..") != std::string_view::npos) {
-    return false;
-  }
-  return std::all_of(domain.begin(), domain.end(), [](char c) {
-    const auto u = static_cast<unsigned char>(c);
-    return u >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c >= '0' && c <= '9') || c == '-' || c == '.';
-  });
-}
-
-bool valid_text(std::string_view text, std::size_t max_bytes) {
-  if (text.size() > max_bytes) return false;
-  std::size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    if (lead < 0x20 || lead == 0x7f) return false;
-    std::size_t extra = 0;
-    std::uint32_t code = lead;
-    if (lead >= 0x80) {
-      if (lead >= 0xf0 && lead <= 0xf4) {
-        extra = 3, code = lead & 0x07u;
-      } else if (lead >= 0xe0 && lead < 0xf0) {
-        extra = 2, code = lead & 0x0fu;
-      } else if (lead >= 0xc2 && lead < 0xe0) {
-        extra = 1, code = lead & 0x1fu;
-      } else {
-        return false;
-      }
-    }
-    if (i + extra >= text.size()) return false;
-    for (std::size_t k = 1; k <= extra; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xc0u) != 0x80u) return false;
-      code = code << 6 | (next & 0x3fu);
-    }
-    // Over-long forms, surrogates, C1 controls, line separators and the bidirectional overrides
-    // that make a name read as another one.
-    if ((extra == 2 && code < 0x800) || (extra == 3 && (code < 0x10000 || code > 0x10ffff)) ||
-        (code >= 0xd800 && code <= 0xdfff) || (code >= 0x80 && code < 0xa0) || code == 0x2028 ||
-        code == 0x2029 || (code >= 0x202a && code <= 0x202e) ||
-        (code >= 0x2066 && code <= 0x2069)) {
-      return false;
-    }
-    i += extra + 1;
-  }
-  return true;
-}
 
 Result<LoginRequest> parse_login_request(std::string_view text) {
   CONCLAVE_TRY(const json object, read_message(text, kMaxRequestBytes));
@@ -257,19 +213,25 @@ Result<JoinResponse> parse_join_response(std::string_view text) {
       !read_role(*participant, out.participant.role)) {
     return wrong("participant");
   }
-  if (sip == nullptr || !read_text(*sip, "uri", 512, true, out.sip.uri) ||
-      !read_text(*sip, "host", 253, true, out.sip.host) ||
-      !read_integer(*sip, "port", 1, 65535, out.sip.port) ||
-      !read_text(*sip, "transport", 8, true, out.sip.transport)) {
-    return wrong("sip");
+  if (sip == nullptr || !read_sip(*sip, out.sip)) return wrong("sip address");
+  if (const auto list = sip->find("alternatives"); list != sip->end()) {
+    if (!list->is_array() || list->size() > kMaxSipAlternatives) return wrong("sip alternatives");
+    for (const auto& item : *list) {
+      JoinResponse::Sip other;
+      if (!item.is_object() || !read_sip(item, other)) return wrong("sip alternatives");
+      out.alternatives.push_back(std::move(other));
+    }
   }
-  // Credentials travel in the INVITE: nothing but TLS will do. Characters that could end the
-  // request line or split a URI are refused.
-  if (out.sip.transport != "tls" || out.sip.uri.find_first_of(" <>\"\\") != std::string::npos ||
-      out.sip.uri.rfind("sip", 0) != 0 ||
-      out.sip.host.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                     "0123456789-.:[]") != std::string::npos) {
-    return wrong("sip address");
+  if (const json* tunnel = read_object(object, "tunnel")) {
+    JoinResponse::Tunnel& t = out.tunnel.emplace();
+    if (!read_text(*tunnel, "host", 253, true, t.host) || !valid_host(t.host) ||
+        !read_integer(*tunnel, "port", 1, 65535, t.port) ||
+        (tunnel->contains("probe_port") &&
+         !read_integer(*tunnel, "probe_port", 0, 65535, t.probe_port)) ||
+        !read_text(*tunnel, "username", kMaxToken, true, t.username) ||
+        !read_text(*tunnel, "password", kMaxToken, true, t.password)) {
+      return wrong("tunnel");
+    }
   }
   return out;
 }
@@ -293,11 +255,56 @@ Result<Roster> parse_roster(std::string_view text) {
     RosterEntry entry;
     if (!valid_identifier(id) || !value.is_object() ||
         !read_text(value, "name", kMaxName, false, entry.name) || !read_role(value, entry.role) ||
-        !read_bool(value, "muted", entry.muted) || !read_bool(value, "talking", entry.talking)) {
+        !read_bool(value, "muted", entry.muted) || !read_bool(value, "talking", entry.talking) ||
+        !read_meeting_members(value, entry)) {
       return wrong("participant of the roster");
     }
     out.participants.emplace(id, std::move(entry));
   }
+  if (object.contains("muted_all") && !read_bool(object, "muted_all", out.all_muted)) {
+    return wrong("muted_all");
+  }
+  if (const json* recording = read_object(object, "recording")) {
+    const auto since = recording->find("since_ms");
+    if (since == recording->end() || !since->is_number_unsigned()) return wrong("recording");
+    out.recording = true;
+    out.recording_since_ms = static_cast<std::int64_t>(
+        std::min<std::uint64_t>(since->get<std::uint64_t>(), std::uint64_t{1} << 53));
+  }
+  return out;
+}
+
+Result<DialOutRequest> parse_dial_out_request(std::string_view text) {
+  CONCLAVE_TRY(const json object, read_message(text, kMaxRequestBytes));
+  DialOutRequest out;
+  if (!read_text(object, "to", kMaxDialTarget, true, out.to) || !valid_dial_target(out.to)) {
+    return wrong("to");
+  }
+  if (!read_text(object, "name", kMaxName, false, out.name)) return wrong("name");
+  return out;
+}
+
+Result<DialOutResponse> parse_dial_out_response(std::string_view text) {
+  CONCLAVE_TRY(const json object, read_message(text, kMaxBodyBytes));
+  DialOutResponse out;
+  if (!read_identifier(object, "participant", out.participant)) return wrong("participant");
+  return out;
+}
+
+Result<OperatorRequest> parse_operator_request(std::string_view text) {
+  CONCLAVE_TRY(const json object, read_message(text, kMaxRequestBytes));
+  OperatorRequest out;
+  if (object.contains("participant") && !read_identifier(object, "participant", out.participant)) {
+    return wrong("participant");
+  }
+  if (object.contains("asked") && !read_bool(object, "asked", out.asked)) return wrong("asked");
+  return out;
+}
+
+Result<RecordRequest> parse_record_request(std::string_view text) {
+  CONCLAVE_TRY(const json object, read_message(text, kMaxRequestBytes));
+  RecordRequest out;
+  if (!read_bool(object, "recording", out.recording)) return wrong("recording");
   return out;
 }
 
@@ -339,13 +346,18 @@ std::string to_json(const JoinRequest& v) {
   return dump(out);
 }
 std::string to_json(const JoinResponse& v) {
-  return dump({{"conference", {{"id", v.conference.id}, {"title", v.conference.title}}},
-               {"participant", {{"id", v.participant.id}, {"role", to_string(v.participant.role)}}},
-               {"sip",
-                {{"uri", v.sip.uri},
-                 {"host", v.sip.host},
-                 {"port", v.sip.port},
-                 {"transport", v.sip.transport}}}});
+  json out = {{"conference", {{"id", v.conference.id}, {"title", v.conference.title}}},
+              {"participant", {{"id", v.participant.id}, {"role", to_string(v.participant.role)}}},
+              {"sip", json_of(v.sip)}};
+  for (const auto& other : v.alternatives) out["sip"]["alternatives"].push_back(json_of(other));
+  if (v.tunnel) {
+    out["tunnel"] = {{"host", v.tunnel->host},
+                     {"port", v.tunnel->port},
+                     {"username", v.tunnel->username},
+                     {"password", v.tunnel->password}};
+    if (v.tunnel->probe_port != 0) out["tunnel"]["probe_port"] = v.tunnel->probe_port;
+  }
+  return dump(out);
 }
 std::string to_json(const MuteRequest& v) { return dump({{"muted", v.muted}}); }
 std::string to_json(const Roster& v) {
@@ -355,8 +367,16 @@ std::string to_json(const Roster& v) {
                         {"role", to_string(entry.role)},
                         {"muted", entry.muted},
                         {"talking", entry.talking}};
+    json& out = participants[id];
+    if (entry.kind != Kind::kPhone) out["kind"] = to_string(entry.kind);
+    if (entry.progress != Progress::kConnected) out["call"] = to_string(entry.progress);
+    if (!entry.error.empty()) out["error"] = entry.error;
+    if (entry.operator_asked) out["operator_asked"] = true;
   }
-  return dump({{"rev", v.revision}, {"participants", std::move(participants)}});
+  json out = {{"rev", v.revision}, {"participants", std::move(participants)}};
+  if (v.all_muted) out["muted_all"] = true;
+  if (v.recording) out["recording"] = {{"since_ms", v.recording_since_ms}};
+  return dump(out);
 }
 std::string to_json(const ErrorBody& v) {
   json error = {{"id", v.id}, {"message", v.message}};
@@ -364,25 +384,18 @@ std::string to_json(const ErrorBody& v) {
   return dump({{"error", std::move(error)}});
 }
 
-std::string login_path() { return "/login"; }
-std::string activation_path() { return "/activation"; }
-std::string join_path() { return "/conferences/join"; }
-std::string roster_path(std::string_view conference) {
-  return "/conferences/" + std::string(conference) + "/roster";
+std::string to_json(const DialOutRequest& v) {
+  json out = {{"to", v.to}};
+  if (!v.name.empty()) out["name"] = v.name;
+  return dump(out);
 }
-std::string roster_poll_path(std::string_view conference, std::uint64_t since, int wait_seconds) {
-  return roster_path(conference) + "?since=" + std::to_string(since) +
-         "&wait=" + std::to_string(std::clamp(wait_seconds, 0, kMaxWaitSeconds));
+std::string to_json(const DialOutResponse& v) { return dump({{"participant", v.participant}}); }
+std::string to_json(const OperatorRequest& v) {
+  json out = {{"asked", v.asked}};
+  if (!v.participant.empty()) out["participant"] = v.participant;
+  return dump(out);
 }
-std::string participant_path(std::string_view conference, std::string_view participant) {
-  return "/conferences/" + std::string(conference) + "/participants/" + std::string(participant);
-}
-std::string mute_path(std::string_view conference, std::string_view participant) {
-  return participant_path(conference, participant) + "/mute";
-}
-std::string mute_all_path(std::string_view conference) {
-  return "/conferences/" + std::string(conference) + "/mute";
-}
+std::string to_json(const RecordRequest& v) { return dump({{"recording", v.recording}}); }
 
 std::string participant_header(std::string_view participant, std::string_view token) {
   return std::string(participant) + ";" + std::string(token);

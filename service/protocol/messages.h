@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -78,22 +79,68 @@ struct JoinResponse {
     int port = 0;
     std::string transport = "tls";
   } sip{};
+  std::vector<Sip> alternatives{};  ///< of `sip`, tried in this order when it does not answer
+  /// Where sound and signalling get through when the direct way is closed: TURN over TLS, with
+  /// credentials for this participant that expire.
+  struct Tunnel {
+    std::string host{};
+    int port = 0;
+    int probe_port = 0;  ///< answers STUN over UDP there; 0: none
+    std::string username{};
+    std::string password{};  ///< secret
+  };
+  std::optional<Tunnel> tunnel{};
 };
+inline constexpr std::size_t kMaxSipAlternatives = 8;
 
 struct MuteRequest {
   bool muted = false;
 };
+
+/// What somebody is in a conference by.
+enum class Kind {
+  kPhone,     ///< joined
+  kCalled,    ///< the service called out
+  kOperator,  ///< likewise, because an operator was asked for
+};
+std::string_view to_string(Kind kind);
+/// How far a call out has come; those who joined are connected.
+enum class Progress { kConnected, kDialing, kRinging, kFailed };
+std::string_view to_string(Progress progress);
 
 struct RosterEntry {
   std::string name{};
   Role role = Role::kParticipant;
   bool muted = false;
   bool talking = false;
+  Kind kind = Kind::kPhone;
+  Progress progress = Progress::kConnected;
+  std::string error{};          ///< catalogue id, of a call out that failed
+  bool operator_asked = false;  ///< an operator was asked for on this line and is not there yet
   bool operator==(const RosterEntry&) const = default;
 };
 struct Roster {
   std::uint64_t revision = 0;                         ///< "rev"; grows with each change
   std::map<std::string, RosterEntry> participants{};  ///< by participant id
+  bool all_muted = false;                             ///< who comes later is muted too
+  bool recording = false;
+  std::int64_t recording_since_ms = 0;  ///< since 1970, while recording
+};
+
+inline constexpr std::size_t kMaxDialTarget = 256;
+struct DialOutRequest {
+  std::string to{};    ///< required: valid_dial_target()
+  std::string name{};  ///< for the roster; empty: `to`
+};
+struct DialOutResponse {
+  std::string participant{};  ///< its progress is in the roster
+};
+struct OperatorRequest {
+  std::string participant{};  ///< the line; empty: the caller's own
+  bool asked = true;          ///< false: not needed any more
+};
+struct RecordRequest {
+  bool recording = false;
 };
 
 /// {"error":{"id":…,"message":…,"detail":{…}}}: id and message of the error catalogue. `detail`
@@ -114,6 +161,10 @@ Result<JoinRequest> parse_join_request(std::string_view json);
 Result<JoinResponse> parse_join_response(std::string_view json);
 Result<MuteRequest> parse_mute_request(std::string_view json);
 Result<Roster> parse_roster(std::string_view json);
+Result<DialOutRequest> parse_dial_out_request(std::string_view json);
+Result<DialOutResponse> parse_dial_out_response(std::string_view json);
+Result<OperatorRequest> parse_operator_request(std::string_view json);
+Result<RecordRequest> parse_record_request(std::string_view json);
 Result<ErrorBody> parse_error(std::string_view json);
 
 std::string to_json(const LoginRequest& value);
@@ -125,6 +176,10 @@ std::string to_json(const JoinResponse& value);
 std::string to_json(const MuteRequest& value);
 std::string to_json(const Roster& value);
 std::string to_json(const ErrorBody& value);
+std::string to_json(const DialOutRequest& value);
+std::string to_json(const DialOutResponse& value);
+std::string to_json(const OperatorRequest& value);
+std::string to_json(const RecordRequest& value);
 
 /// Letters, digits, '-', '_' and '.', 1 to kMaxIdentifier bytes, not starting with '.': safe in
 /// paths, headers and logs.
@@ -135,11 +190,15 @@ bool valid_passcode(std::string_view text);
 bool valid_pin(std::string_view text);
 /// One '@' with something plausible on both sides: catches typing errors, not more (F118).
 bool valid_email(std::string_view text);
+/// A number (2 to 32 digits, also with '*' and '#', a '+' in front) or an address
+/// "sip:user@host[:port][;transport=udp|tcp|tls]" (or "sips:").
+bool valid_dial_target(std::string_view text);
 /// Well-formed UTF-8 without control characters, at most `max_bytes`.
 bool valid_text(std::string_view text, std::size_t max_bytes);
 
 /// Paths behind the service's address (`Dvms.Server.Address`).
 std::string login_path();
+std::string token_path();
 std::string activation_path();
 std::string join_path();
 std::string roster_path(std::string_view conference);
@@ -147,6 +206,9 @@ std::string roster_poll_path(std::string_view conference, std::uint64_t since, i
 std::string mute_path(std::string_view conference, std::string_view participant);
 std::string participant_path(std::string_view conference, std::string_view participant);
 std::string mute_all_path(std::string_view conference);
+std::string dial_out_path(std::string_view conference);
+std::string operator_path(std::string_view conference);
+std::string recording_path(std::string_view conference);
 
 /// Value of kParticipantHeader.
 std::string participant_header(std::string_view participant, std::string_view token);

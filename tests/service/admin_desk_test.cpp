@@ -38,9 +38,14 @@ struct AdminTest : testing::Test {
                   [this](const std::string& serial, PhoneState) { told.push_back(serial); }};
 
   MeetingDesk meeting_desk{meetings, book};
+  MeetingControl meeting{book, {}};
 
   void SetUp() override {
     admin.set_meetings(&meeting_desk);
+    control.set_meeting(&meeting);
+    admin.extend([this](const HttpRequest& request, std::string_view path) {
+      return meeting.operator_desk(request, path);
+    });
     admin.set_health([] { return std::string("{}"); });
   }
   HttpAnswer ask(HttpMethod method, const std::string& path, const std::string& body = {},

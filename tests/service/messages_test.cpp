@@ -204,5 +204,49 @@ TEST(Messages, paths) {
   EXPECT_EQ(participant_path("c", "p"), "/conferences/c/participants/p");
 }
 
+TEST(Messages, F111_what_may_be_dialled) {
+  for (const char* good :
+       {"12", "+4930123456", "*31#", "sip:anna@example.com", "sips:a.b-c@10.0.0.1:5061",
+        "sip:1@[::1]:5060", "sip:a@h;transport=tcp", "sips:a@h;transport=tls"}) {
+    EXPECT_TRUE(valid_dial_target(good)) << good;
+  }
+  for (const char* bad :
+       {"", "1", "+", "12 34", "tel:1234", "sip:", "sip:@h", "sip:a@", "sip:a@h;lr", "sip:a@h?x=1",
+        "sip:a@h>", "sip:a@h:", "sip:a@h:123456", "sip:a@-h", "sip:a@h\r\nX: y", "sip:a b@h",
+        "sips:a@h;transport=udp", "sip:a@[zz]", "123456789012345678901234567890123"}) {
+    EXPECT_FALSE(valid_dial_target(bad)) << bad;
+  }
+  EXPECT_FALSE(valid_dial_target("sip:" + std::string(300, 'a') + "@h"));
+}
+
+TEST(Messages, F110_a_roster_says_all_and_ignores_what_is_newer) {
+  Roster roster;
+  roster.revision = 7;
+  roster.all_muted = roster.recording = true;
+  roster.recording_since_ms = 1'800'000'000'000;
+  RosterEntry called;
+  called.name = "Anna";
+  called.kind = Kind::kCalled;
+  called.progress = Progress::kFailed;
+  called.error = "CC-DIALOUT";
+  roster.participants["p1"] = called;
+  RosterEntry other;
+  other.name = "Bo";
+  other.operator_asked = true;
+  roster.participants["p2"] = other;
+  const auto read = parse_roster(to_json(roster));
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->participants, roster.participants);
+  EXPECT_TRUE(read->all_muted && read->recording);
+  EXPECT_EQ(read->recording_since_ms, roster.recording_since_ms);
+  const std::string frame = R"({"rev":1,"participants":{"p":{"name":"A","role":"participant",)"
+                            R"("muted":false,"talking":false)";
+  EXPECT_TRUE(parse_roster(frame + R"(,"kind":"robot","call":"parked"}}})").ok());
+  for (const char* bad : {R"(,"kind":5}}})", R"(,"error":"no id"}}})", R"(,"operator_asked":1}}})",
+                          R"(}},"recording":{"since_ms":-5}})", R"(}},"muted_all":"x"})"}) {
+    EXPECT_FALSE(parse_roster(frame + bad).ok()) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace conclave::service::protocol
