@@ -21,6 +21,7 @@ namespace {
 struct Helpers {
   Loop resolver{"sip-resolver"};
   Loop farewells{"sip-farewell"};
+  Loop tunnels{"sip-tunnel"};
 };
 
 class SipCall final : public MediaCall {
@@ -44,8 +45,9 @@ class SipCall final : public MediaCall {
     // Saying goodbye to a peer that is gone takes seconds; nobody should wait for it.
     helpers_->farewells.post(
         [signalling = std::shared_ptr<media::Signalling>(std::move(signalling_)),
-         folder = folder_]() mutable {
-          signalling.reset();
+         tunnel = std::make_shared<TunnelPaths>(std::move(tunnel_)), folder = folder_]() mutable {
+          signalling.reset();  // says goodbye through the tunnel, where there is one
+          tunnel.reset();
           remove_folder(folder);
         });
   }
@@ -63,7 +65,20 @@ class SipCall final : public MediaCall {
     std::error_code ec;
     if (!folder.empty()) std::filesystem::remove_all(folder, ec);
   }
+  Status start_direct();
+  void start_by_tunnel_or_direct();
   Status begin(const std::string& address);
+  void told_route(Route route) const {
+    if (events_.route) events_.route(route);
+  }
+  /// Where there is a tunnel the stream's peer is its local end.
+  void by_tunnel(media::MediaPeer& peer) {
+    if (!tunnel_.media) return;
+    tunnel_.media->connect({peer.address, peer.port}, stream_->local_port());
+    peer.address = tunnel_.media->local().address;
+    peer.port = tunnel_.media->local().port;
+    peer.rtcp_mux = true;  // there is one channel
+  }
   void on_event(const media::SignallingEvent& event);
   void answered(const media::SignallingEvent& event);
   void end(const Error& error, bool by_peer) {
@@ -80,6 +95,7 @@ class SipCall final : public MediaCall {
   Events events_;
   std::string folder_;
   MediaCallConfig config_;
+  TunnelPaths tunnel_;  // both or none
   std::unique_ptr<media::CallStream> stream_;
   std::unique_ptr<media::Signalling> signalling_;
   media::SessionDescription offer_;
@@ -90,6 +106,45 @@ class SipCall final : public MediaCall {
 Status SipCall::start(const MediaCallConfig& config, Events events) {
   config_ = config;
   events_ = std::move(events);
+  if (config_.tunnel && config_.tunnel_mode != TunnelMode::kNever) {
+    start_by_tunnel_or_direct();
+    return {};
+  }
+  return start_direct();
+}
+
+void SipCall::start_by_tunnel_or_direct() {
+  helpers_->tunnels.post([loop = loop_, self = self_, way = *config_.tunnel,
+                          mode = config_.tunnel_mode, host = config_.host, port = config_.port] {
+    if (mode == TunnelMode::kAutomatic && direct_way_open(way)) {
+      loop->post([self] {
+        if (*self == nullptr) return;
+        const Status begun = (*self)->start_direct();
+        if (!begun) (*self)->end(begun.error(), false);
+      });
+      return;
+    }
+    auto lost = [loop, self](const std::string& why) {
+      loop->post([self, why] {
+        if (*self != nullptr) (*self)->end(catalogue_error("SIG-902", why), false);
+      });
+    };
+    auto paths = open_tunnel(way, host, port, std::move(lost));
+    // The loop takes copyable tasks.
+    auto opened = std::make_shared<Result<TunnelPaths>>(std::move(paths));
+    loop->post([self, opened] {
+      if (*self == nullptr) return;
+      SipCall& call = **self;
+      if (!*opened) return call.end(opened->error(), false);
+      call.tunnel_ = std::move(**opened);
+      const Status begun = call.begin("127.0.0.1");
+      if (!begun) call.end(begun.error(), false);
+    });
+  });
+}
+
+Status SipCall::start_direct() {
+  const MediaCallConfig& config = config_;
   if (!config.local_address.empty()) return begin(config.local_address);
   if (is_ip_address(config.host)) {
     CONCLAVE_TRY(const std::string address, local_address_towards(config.host, config.port));
@@ -116,8 +171,8 @@ Status SipCall::begin(const std::string& address) {
   CONCLAVE_TRY(stream_, media::CallStream::create(stream, *uplink_, *downlink_));
 
   media::LocalMedia local;
-  local.address = address;
-  local.port = stream_->local_port();
+  local.address = tunnel_.media ? tunnel_.media->relayed().address : address;
+  local.port = tunnel_.media ? tunnel_.media->relayed().port : stream_->local_port();
   local.max_average_bitrate = config.bitrate;
   CONCLAVE_TRY(offer_, media::make_offer(local));
 
@@ -132,6 +187,13 @@ Status SipCall::begin(const std::string& address) {
   sip.display_name = config.display_name;
   sip.folder = folder_;
   sip.ca_file = config.ca_file;
+  if (tunnel_.sip) {
+    sip.bind_port = 0;
+    sip.outbound_proxy =
+        "sip:127.0.0.1:" + std::to_string(tunnel_.sip->port()) + ";transport=" + config.transport;
+    sip.server_name = config.host;  // the other end of the tunnel is still who must prove itself
+  }
+  told_route(tunnel_.media ? Route::kTunnel : Route::kDirect);
   CONCLAVE_TRY(signalling_, media::create_signalling(sip, [loop = loop_, self = self_](
                                                               const media::SignallingEvent& event) {
                  loop->post([self, event] {
@@ -158,6 +220,7 @@ void SipCall::on_event(const media::SignallingEvent& event) {
       // The peer changed its mind about address or keys; ours stay.
       if (event.sdp) {
         if (auto peer = media::accept_answer(offer_, *event.sdp)) {
+          by_tunnel(*peer);
           if (stream_->update(*peer)) {
             signalling_->answer(call_, offer_);
             return;
@@ -190,6 +253,7 @@ void SipCall::answered(const media::SignallingEvent& event) {
     end(catalogue_error("JOIN-984", peer.error().message), false);
     return;
   }
+  by_tunnel(*peer);
   if (answered_) {
     if (const Status updated = stream_->update(*peer); !updated) {
       end(catalogue_error("JOIN-984", updated.error().message), false);
@@ -207,6 +271,7 @@ void SipCall::answered(const media::SignallingEvent& event) {
                       ? "SRTP " + std::string(media::suite_name(peer->local_key->suite()))
                       : "RTP without encryption";
   info.security += config_.transport == "tls" ? ", SIP over TLS" : ", SIP without TLS";
+  if (tunnel_.media) info.security += ", both through the tunnel";
   if (events_.answered) events_.answered(info);
 }
 

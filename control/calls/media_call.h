@@ -3,10 +3,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/audio_frame.h"
 #include "base/result.h"
+#include "control/calls/tunnel_way.h"
 #include "control/loop/loop.h"
 #include "media/call_stream.h"
 #include "media/sip/signalling.h"
@@ -26,6 +28,8 @@ struct MediaCallConfig {
   int local_sip_port = 0, local_rtp_port = 0;
   int bitrate = 64000;
   int sample_rate = 48000;
+  std::optional<TunnelWay> tunnel;  ///< none: there is only the direct way
+  TunnelMode tunnel_mode = TunnelMode::kAutomatic;
 };
 
 struct MediaCallInfo {
@@ -38,6 +42,8 @@ struct MediaCallInfo {
 class MediaCall {
  public:
   struct Events {
+    /// The way is decided and, where it is the tunnel, open; SIP begins. Also from within start().
+    std::function<void(Route)> route;
     std::function<void(const MediaCallInfo&)> answered;
     /// The other end sent a NOTIFY of this event ("check-sync"). May be empty.
     std::function<void(const std::string& name)> notified{};

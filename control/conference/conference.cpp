@@ -14,7 +14,16 @@ namespace {
 namespace protocol = service::protocol;
 using Json = nlohmann::json;
 
-double rounded(double value, double step) { return std::round(value / step) * step; }
+/// For a server that is silent while there is another one: two of them leave time for a join in 3
+/// s.
+constexpr std::chrono::milliseconds kServerLimit{1000};
+/// For the last server on the direct way, which is worth waiting for, where there is a tunnel.
+constexpr std::chrono::milliseconds kDirectLimit{3000};
+
+/// Whether another server, or the tunnel, could do better.
+bool is_unreachable(const std::string& id) {
+  return id == "SIG-903" || id == "TLS-955" || id.rfind("NET-", 0) == 0;
+}
 
 }  // namespace
 
@@ -23,7 +32,9 @@ Conference::Conference(Parts parts) : parts_(std::move(parts)), since_ms_(wall_m
 Conference::~Conference() {
   parts_.loop->cancel(timer_);
   parts_.loop->cancel(roster_timer_);
-  parts_.service->cancel_all();
+  parts_.loop->cancel(way_timer_);
+  parts_.loop->cancel(renew_timer_);
+  end_requests();
 }
 
 bool Conference::persistent() const {
@@ -52,6 +63,8 @@ Status Conference::begin(const std::string& passcode, const std::string& email, 
   was_active_ = false;
   attempt_ = 0;
   token_retried_ = false;
+  servers_tried_ = 0;
+  tunnel_needed_ = false;
   error_.reset();
   begun_ns_ = SystemClock::now();
   seconds_to_join_ = 0;
@@ -72,7 +85,8 @@ void Conference::event(CallEvent event) {
   const CallState now = machine_.state();
   log::info("conference", "state", {{"from", name_of(before)}, {"to", name_of(now)}});
   parts_.loop->cancel(timer_);
-  timer_ = 0;
+  parts_.loop->cancel(way_timer_);
+  timer_ = way_timer_ = 0;
   since_ms_ = wall_ms();
   if (event == CallEvent::kDeadline && !row_of(before).deadline_error.empty()) {
     set_error(catalogue_error(row_of(before).deadline_error), std::nullopt);
@@ -156,13 +170,18 @@ void Conference::failed(const ServiceFailure& failure) {
   reachable(failure.reached);
   set_error(failure.error, failure.detail);
   // A phone that stays in by itself also outlives a clock that is not set yet.
+  // Another server may be well; what this one refused the other would refuse as well.
+  if (failure.retryable && next_server()) return;
   const bool again = failure.retryable || (stay_ && failure.error.id == "TLS-955");
   event(again ? CallEvent::kFailure : CallEvent::kRefused);
 }
 
 void Conference::login() {
   parts_.service->cancel_all();
+  parts_.loop->cancel(renew_timer_);
   token_.clear();
+  parts_.service->select(server_);
+  arm_way(kServerLimit, &Conference::next_server);
   protocol::LoginRequest request;
   request.serial = parts_.serial;
   request.model = parts_.model;
@@ -178,12 +197,15 @@ void Conference::login() {
       return failed(*failure);
     }
     reachable(true);
-    token_ = std::get<protocol::LoginResponse>(result).token;
+    const auto& response = std::get<protocol::LoginResponse>(result);
+    token_ = response.token;
+    renew_later(response.expires_in_s);
     event(CallEvent::kLoggedIn);
   });
 }
 
 void Conference::request_join() {
+  arm_way(kServerLimit, &Conference::next_server);
   protocol::JoinRequest request;
   request.passcode = passcode_;
   request.email = email_;
@@ -200,16 +222,18 @@ void Conference::request_join() {
       return failed(*failure);
     }
     joined_ = std::get<protocol::JoinResponse>(std::move(result));
+    way_ = 0;
     event(CallEvent::kJoined);
   });
 }
 
 void Conference::invite() {
+  const auto& sip = way_ == 0 ? joined_->sip : joined_->alternatives[way_ - 1];
   MediaCallConfig config;
-  config.target = joined_->sip.uri;
-  config.host = joined_->sip.host;
-  config.port = joined_->sip.port;
-  config.transport = joined_->sip.transport;
+  config.target = sip.uri;
+  config.host = sip.host;
+  config.port = sip.port;
+  config.transport = sip.transport;
   config.header_name = protocol::kParticipantHeader;
   config.header_value = protocol::participant_header(joined_->participant.id, token_);
   config.display_name = parts_.settings->get_text(Key::kSipAccountDisplayName);
@@ -221,15 +245,34 @@ void Conference::invite() {
   config.local_rtp_port = static_cast<int>(parts_.settings->get_int(Key::kMediaRtpLocalPort));
   config.bitrate = static_cast<int>(parts_.settings->get_int(Key::kMediaOpusBitrate));
   config.sample_rate = parts_.sample_rate;
+  config.tunnel_mode =
+      tunnel_needed_ ? TunnelMode::kAlways
+                     : parse_tunnel_mode(parts_.settings->get_text(Key::kConferenceTunnelMode));
+  if (joined_->tunnel) config.tunnel = tunnel_way(config.ca_file);
+  route_.reset();
   MediaCall::Events events;
-  events.answered = [this](const MediaCallInfo& info) {
+  const std::uint64_t number = ++call_number_;
+  events.route = [this, number](Route route) {
+    if (number != call_number_) return;
+    route_ = route;
+    publish();
+    // Signalling has begun: from here on a silent server is given up for the next one.
+    arm_way(way_ < joined_->alternatives.size() ? kServerLimit : kDirectLimit,
+            &Conference::next_way);
+  };
+  events.answered = [this, number](const MediaCallInfo& info) {
+    if (number != call_number_) return;
     info_ = info;
     event(CallEvent::kAnswered);
   };
   events.notified = [this](const std::string& name) {
     if (name == "check-sync" && parts_.check_sync) parts_.check_sync();
   };
-  events.ended = [this](const Error& error, bool by_peer) {
+  events.ended = [this, number](const Error& error, bool by_peer) {
+    if (number != call_number_) return;
+    if (machine_.state() == CallState::kConnecting && is_unreachable(error.id) && next_way()) {
+      return;
+    }
     if (by_peer && machine_.state() == CallState::kActive) return event(CallEvent::kPeerEnded);
     set_error(error, std::nullopt);
     if (machine_.state() == CallState::kActive) return event(CallEvent::kMediaLost);
@@ -265,8 +308,7 @@ void Conference::enter_call() {
 }
 
 void Conference::hang_up() {
-  parts_.service->cancel_all();
-  roster_running_ = false;
+  end_requests();
   drop_call();
   if (!joined_) return event(CallEvent::kEnded);
   parts_.service->leave(token_, joined_->conference.id, joined_->participant.id,
@@ -276,8 +318,7 @@ void Conference::hang_up() {
 void Conference::probe() {
   // The service ended the call. It answers when the conference is over or has removed us; when it
   // is going down or has come back without memory, the call is to be made again.
-  parts_.service->cancel_all();
-  roster_running_ = false;
+  end_requests();
   drop_call();
   parts_.service->roster(
       token_, joined_->conference.id, std::nullopt,
@@ -291,8 +332,94 @@ void Conference::probe() {
       });
 }
 
+bool Conference::next_server() {
+  const CallState now = machine_.state();
+  const std::size_t count = parts_.service->servers();
+  if ((now != CallState::kServiceLogin && now != CallState::kJoining) ||
+      servers_tried_ + 1 >= count) {
+    return false;
+  }
+  ++servers_tried_;
+  server_ = (server_ + 1) % count;
+  log::warning("conference", "the service does not answer; trying the next server");
+  event(CallEvent::kNextWay);
+  return true;
+}
+
+bool Conference::may_tunnel() const {
+  return joined_ && joined_->tunnel && !tunnel_needed_ && route_ != Route::kTunnel &&
+         parse_tunnel_mode(parts_.settings->get_text(Key::kConferenceTunnelMode)) ==
+             TunnelMode::kAutomatic;
+}
+
+bool Conference::next_way() {
+  if (!joined_) return false;
+  if (machine_.state() == CallState::kConnecting && way_ < joined_->alternatives.size()) {
+    ++way_;
+    log::warning("conference", "the SIP server does not answer; trying the next one");
+  } else if (may_tunnel()) {
+    tunnel_needed_ = true;
+    way_ = 0;
+    log::warning("conference", "the direct way is closed; trying the tunnel");
+  } else {
+    return false;
+  }
+  drop_call();
+  event(CallEvent::kNextWay);
+  return true;
+}
+
+void Conference::arm_way(std::chrono::milliseconds limit, bool (Conference::*next)()) {
+  parts_.loop->cancel(way_timer_);
+  way_timer_ = parts_.loop->after(limit, [this, next] { (this->*next)(); });
+}
+
+void Conference::renew_later(int expires_in_s) {
+  parts_.loop->cancel(renew_timer_);
+  token_until_ns_ = SystemClock::now() + std::int64_t{expires_in_s} * 1'000'000'000;
+  renew_timer_ = parts_.loop->after(std::chrono::milliseconds(std::int64_t{expires_in_s} * 750),
+                                    [this] { renew(); });
+}
+
+void Conference::renew() {
+  if (token_.empty()) return;
+  parts_.service->renew(token_, [this](const ServiceResult<protocol::LoginResponse>& result) {
+    if (const auto* response = std::get_if<protocol::LoginResponse>(&result)) {
+      token_ = response->token;
+      log::info("conference", "the service's token is renewed");
+      return renew_later(response->expires_in_s);
+    }
+    const auto& failure = std::get<ServiceFailure>(result);
+    const std::int64_t left_ns = token_until_ns_ - SystemClock::now();
+    log::warning("conference", "the service's token could not be renewed",
+                 {{"id", failure.error.id}, {"left_s", left_ns / 1'000'000'000}});
+    // Nobody need know as long as there is time to try again.
+    if (!failure.retryable || left_ns < 1'000'000'000) return;
+    renew_timer_ =
+        parts_.loop->after(std::chrono::milliseconds(left_ns / 4'000'000), [this] { renew(); });
+  });
+}
+
+TunnelWay Conference::tunnel_way(const std::string& ca_file) const {
+  TunnelWay way;
+  way.host = joined_->tunnel->host;
+  way.port = joined_->tunnel->port;
+  way.probe_port = joined_->tunnel->probe_port;
+  way.username = joined_->tunnel->username;
+  way.password = joined_->tunnel->password;
+  way.ca_file = ca_file;
+  if (parts_.proxy) {
+    const RestConfig rest = parts_.proxy();
+    way.proxy = rest.proxy;
+    way.proxy_user = rest.proxy_user;
+    way.proxy_password = rest.proxy_password;
+  }
+  return way;
+}
+
 void Conference::drop_call() {
   if (!call_) return;
+  ++call_number_;
   last_stats_ = call_->stats();
   if (active_ns_ != 0) {
     seconds_active_ += static_cast<double>(SystemClock::now() - active_ns_) / 1e9;
@@ -309,21 +436,21 @@ double Conference::seconds_active() const {
 }
 
 void Conference::reset() {
-  parts_.service->cancel_all();
-  roster_running_ = false;
+  end_requests();
   drop_call();
   token_.clear();
+  parts_.loop->cancel(renew_timer_);
   passcode_.clear();
   joined_.reset();
   error_.reset();
   stay_ = was_active_ = false;
   parts_.state->replace("roster", Json::object());
+  parts_.state->replace("meeting", Json::object());
   publish();
 }
 
 void Conference::forget_participant() {
-  parts_.service->cancel_all();
-  roster_running_ = false;
+  end_requests();
   // Where the service still listens it need not keep a participant who is not there.
   if (joined_) {
     parts_.service->leave(token_, joined_->conference.id, joined_->participant.id,
@@ -331,132 +458,17 @@ void Conference::forget_participant() {
   }
   joined_.reset();
   parts_.state->replace("roster", Json::object());
+  parts_.state->replace("meeting", Json::object());
 }
 
 void Conference::wait_and_retry() {
   forget_participant();
+  servers_tried_ = 0;
   ++attempt_;
   const double spread = static_cast<double>(random_() % 1000) / 999.0;
   const auto delay = retry_delay(attempt_, spread);
   timer_ = parts_.loop->after(delay, [this] { event(CallEvent::kRetryDue); });
   publish();
-}
-
-void Conference::poll_roster() {
-  if (roster_running_ || machine_.state() != CallState::kActive || !joined_) return;
-  roster_running_ = true;
-  parts_.service->roster(token_, joined_->conference.id, roster_revision_,
-                         [this](const ServiceResult<protocol::Roster>& result) {
-                           roster_running_ = false;
-                           if (machine_.state() != CallState::kActive) return;
-                           if (const auto* failure = std::get_if<ServiceFailure>(&result)) {
-                             reachable(failure->reached);
-                             // The sound decides whether the call lives; the roster is asked again
-                             // after a while.
-                             parts_.loop->cancel(roster_timer_);
-                             roster_timer_ = parts_.loop->after(std::chrono::seconds(2),
-                                                                [this] { poll_roster(); });
-                             return;
-                           }
-                           reachable(true);
-                           take_roster(std::get<protocol::Roster>(result));
-                           poll_roster();
-                         });
-}
-
-void Conference::take_roster(const protocol::Roster& roster) {
-  roster_revision_ = roster.revision;
-  Json entries = Json::object();
-  for (const auto& [id, entry] : roster.participants) {
-    const bool self = id == joined_->participant.id;
-    entries[id] = {{"name", entry.name},
-                   {"role", protocol::to_string(entry.role)},
-                   {"muted", entry.muted},
-                   {"talking", entry.talking},
-                   {"self", self}};
-    // A chairperson may mute this line; nobody but the people here may open it.
-    if (self && entry.muted && !muted_ && !muted_by_request_) {
-      muted_ = true;
-      parts_.mute_engine(true);
-      publish();
-    }
-    if (self && entry.muted == muted_) muted_by_request_ = false;
-  }
-  parts_.state->replace("roster", entries);
-}
-
-void Conference::set_muted(bool muted) {
-  muted_ = muted;
-  parts_.mute_engine(muted);
-  publish();
-  if (machine_.state() == CallState::kActive) tell_service_muted();
-}
-
-void Conference::tell_service_muted() {
-  muted_by_request_ = true;
-  parts_.service->mute(token_, joined_->conference.id, joined_->participant.id, muted_,
-                       [this](const ServiceResult<bool>& result) {
-                         if (const auto* failure = std::get_if<ServiceFailure>(&result)) {
-                           muted_by_request_ = false;
-                           set_error(failure->error, failure->detail);
-                           publish();
-                         }
-                       });
-}
-
-void Conference::tick() {
-  if (machine_.state() != CallState::kActive || !call_) return;
-  const media::CallStats stats = call_->stats();
-  const std::int64_t now = SystemClock::now();
-  if (stats.rx_packets != rx_packets_) {
-    rx_packets_ = stats.rx_packets;
-    rx_changed_ns_ = now;
-  }
-  quality_ = quality_of(stats);
-  publish();
-  const std::int64_t limit = parts_.settings->get_int(Key::kConferenceMediaTimeout);
-  if (now - rx_changed_ns_ > limit * 1'000'000'000) {
-    set_error(catalogue_error("NET-956", "no sound from the service"), std::nullopt);
-    event(CallEvent::kMediaLost);
-  }
-}
-
-Json Conference::quality_of(const media::CallStats& s) {
-  Json q{{"tx_packets", s.tx_packets},
-         {"rx_packets", s.rx_packets},
-         {"lost", s.rx_lost},
-         {"loss_percent", rounded(s.loss_percent, 0.01)},
-         {"remote_loss_percent", rounded(s.remote_loss_percent, 0.01)},
-         {"jitter_ms", rounded(s.jitter_ms, 0.1)},
-         {"delay_ms", rounded(s.delay_ms, 0.1)},
-         {"buffer_ms", rounded(s.buffer_ms, 0.1)},
-         {"concealed_ms", s.concealed_ms},
-         {"tx_kbps", rounded(s.tx_kbps, 0.1)},
-         {"rx_kbps", rounded(s.rx_kbps, 0.1)}};
-  if (s.rtt_ms >= 0) q["rtt_ms"] = rounded(s.rtt_ms, 0.1);
-  if (s.mos > 0) q["mos"] = rounded(s.mos, 0.01);
-  return q;
-}
-
-void Conference::publish() {
-  const CallState now = machine_.state();
-  Json call{{"state", name_of(now)},
-            {"step", row_of(now).step},
-            {"since_ms", since_ms_},
-            {"muted", muted_}};
-  if (joined_) {
-    call["conference"] = {{"id", joined_->conference.id},
-                          {"title", joined_->conference.title},
-                          {"role", protocol::to_string(joined_->participant.role)}};
-  }
-  if (now == CallState::kActive) {
-    call["codec"] = info_.codec;
-    call["security"] = info_.security;
-    if (quality_.is_object()) call["quality"] = quality_;
-  }
-  if (now == CallState::kRetrying) call["attempt"] = attempt_;
-  if (error_) call["error"] = error_json_now();
-  parts_.state->replace("call", call);
 }
 
 }  // namespace conclave::control

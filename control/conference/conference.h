@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "control/calls/media_call.h"
 #include "control/conference/machine.h"
+#include "control/conference/meeting.h"
 #include "control/conference/service_api.h"
 #include "control/loop/loop.h"
 #include "control/settings/registry.h"
@@ -32,6 +33,7 @@ class Conference {
     std::string serial, model, version;
     int sample_rate = 48000;
     std::function<void(bool muted)> mute_engine;      ///< takes effect within one frame
+    std::function<RestConfig()> proxy;                ///< may be empty: how the proxy is reached
     std::function<Status()> admitted;                 ///< may be empty: whether calls are allowed
     std::function<void(const Error&)> login_refused;  ///< may be empty
     std::function<void()> check_sync{};  ///< may be empty: SIP NOTIFY "Event: check-sync" came
@@ -47,6 +49,10 @@ class Conference {
   /// Microphones at once, the service's roster after.
   void set_muted(bool muted);
   bool muted() const { return muted_; }
+  /// Asks something of the conference. `done` is called once, on the loop; without a conference at
+  /// once, with CC-404. What was refused is shown in the state as well. Muting the own line is
+  /// set_muted().
+  void command(const MeetingCommand& command, MeetingDesk::Outcome done);
   CallState state() const { return machine_.state(); }
   media::CallStats stats() const { return call_ ? call_->stats() : last_stats_; }
   /// Twice a second: quality, and whether sound still comes.
@@ -73,9 +79,18 @@ class Conference {
   void wait_and_retry();
   void forget_participant();
   void drop_call();
+  /// Another server, or the tunnel, when this one does not answer. False: there is none.
+  bool next_server();
+  bool next_way();
+  bool may_tunnel() const;
+  TunnelWay tunnel_way(const std::string& ca_file) const;
+  void arm_way(std::chrono::milliseconds limit, bool (Conference::*next)());
+  void renew_later(int expires_in_s);
+  void renew();
   void poll_roster();
   void take_roster(const service::protocol::Roster& roster);
   void tell_service_muted();
+  void end_requests();
   void publish();
   void reachable(bool yes);
   bool persistent() const;
@@ -90,11 +105,20 @@ class Conference {
   std::string passcode_, email_;
   bool stay_ = false, was_active_ = false;
   bool muted_ = false, muted_by_request_ = false;
+  bool mute_asking_ = false;   // one at a time: two could overtake each other on the way
+  bool mute_refused_ = false;  // then the service's word stands until somebody here wishes again
   std::string token_;
   bool token_retried_ = false;  // a second rejection in a row is an answer
   std::optional<service::protocol::JoinResponse> joined_;
+  std::size_t server_ = 0, servers_tried_ = 0;  // of call control
+  std::size_t way_ = 0;                         // of the SIP servers that joined_ names
+  bool tunnel_needed_ = false;                  // the direct way has turned out to be closed
+  std::optional<Route> route_;
+  std::uint64_t call_number_ = 0;  // events of calls that were given up count no more
+  std::int64_t token_until_ns_ = 0;
   std::optional<std::uint64_t> roster_revision_;
   bool roster_running_ = false;
+  MeetingDesk desk_;
 
   struct Failure {
     Error error;
@@ -105,7 +129,7 @@ class Conference {
   std::optional<Failure> error_;
   nlohmann::json quality_;
   int attempt_ = 0;
-  TimerId timer_ = 0, roster_timer_ = 0;
+  TimerId timer_ = 0, roster_timer_ = 0, way_timer_ = 0, renew_timer_ = 0;
   std::int64_t since_ms_ = 0;
   std::int64_t begun_ns_ = 0, active_ns_ = 0;
   double seconds_to_join_ = 0, seconds_active_ = 0;

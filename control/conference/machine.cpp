@@ -28,6 +28,7 @@ constexpr CallEdge kEdges[] = {
     {S::kFailed, E::kLeave, false, S::kIdle, A::kReset},
 
     {S::kServiceLogin, E::kLoggedIn, false, S::kJoining, A::kRequestJoin},
+    {S::kServiceLogin, E::kNextWay, false, S::kServiceLogin, A::kLogin},
     {S::kServiceLogin, E::kRefused, false, S::kFailed, A::kFail},
     {S::kServiceLogin, E::kFailure, true, S::kRetrying, A::kWait},
     {S::kServiceLogin, E::kFailure, false, S::kFailed, A::kFail},
@@ -37,6 +38,7 @@ constexpr CallEdge kEdges[] = {
 
     {S::kJoining, E::kJoined, false, S::kConnecting, A::kInvite},
     {S::kJoining, E::kTokenRejected, false, S::kServiceLogin, A::kLogin},
+    {S::kJoining, E::kNextWay, false, S::kServiceLogin, A::kLogin},
     {S::kJoining, E::kRefused, false, S::kFailed, A::kFail},
     {S::kJoining, E::kFailure, true, S::kRetrying, A::kWait},
     {S::kJoining, E::kFailure, false, S::kFailed, A::kFail},
@@ -45,6 +47,7 @@ constexpr CallEdge kEdges[] = {
     {S::kJoining, E::kLeave, false, S::kIdle, A::kReset},
 
     {S::kConnecting, E::kAnswered, false, S::kActive, A::kEnterCall},
+    {S::kConnecting, E::kNextWay, false, S::kConnecting, A::kInvite},
     {S::kConnecting, E::kRefused, false, S::kFailed, A::kFail},
     {S::kConnecting, E::kFailure, true, S::kRetrying, A::kWait},
     {S::kConnecting, E::kFailure, false, S::kFailed, A::kFail},
@@ -54,6 +57,7 @@ constexpr CallEdge kEdges[] = {
 
     {S::kActive, E::kLeave, false, S::kLeaving, A::kHangUp},
     {S::kActive, E::kPeerEnded, false, S::kLeaving, A::kProbe},
+    {S::kActive, E::kNextWay, false, S::kConnecting, A::kInvite},
     {S::kActive, E::kMediaLost, true, S::kRetrying, A::kWait},
     {S::kActive, E::kMediaLost, false, S::kFailed, A::kFail},
 

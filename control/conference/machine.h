@@ -35,6 +35,7 @@ enum class CallEvent : std::uint8_t {
   kEnded,          ///< the conference is over, or leaving is done
   kDeadline,       ///< the state took too long
   kRetryDue,       ///< the wait between attempts is over
+  kNextWay,        ///< this server (or way) does not answer, and there is another one
 };
 
 enum class CallAction : std::uint8_t {

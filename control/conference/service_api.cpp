@@ -57,15 +57,27 @@ ServiceFailure failure_of(const RestResponse& response, std::string_view fallbac
   return failure;
 }
 
-void RestServiceApi::set_base(std::string url, std::chrono::seconds timeout) {
-  while (!url.empty() && url.back() == '/') url.pop_back();
-  base_ = std::move(url);
+void RestServiceApi::set_base(const std::vector<std::string>& urls, std::chrono::seconds timeout) {
+  std::vector<std::string> bases = urls;
+  for (std::string& url : bases) {
+    while (!url.empty() && url.back() == '/') url.pop_back();
+  }
+  if (bases != bases_) selected_ = 0;
+  bases_ = std::move(bases);
   timeout_ = timeout;
+}
+
+void RestServiceApi::renew(const std::string& token, Done<protocol::LoginResponse> done) {
+  send({.method = "POST", .url = {}, .token = token, .body = "{}", .timeout = timeout_},
+       protocol::token_path(), [done = std::move(done)](const RestResponse& response) {
+         done(read<protocol::LoginResponse>(response, "JOIN-UNABLE",
+                                            protocol::parse_login_response));
+       });
 }
 
 void RestServiceApi::send(RestRequest request, const std::string& path,
                           std::function<void(RestResponse)> on_loop) {
-  request.url = base_ + path;
+  request.url = address() + path;
   const std::string what = request.method + " " + path;
   client_->send(std::move(request), [loop = loop_, epoch = epoch_, asked = *epoch_, what,
                                      on_loop = std::move(on_loop)](RestResponse response) {
@@ -153,6 +165,55 @@ void RestServiceApi::mute(const std::string& token, const std::string& conferenc
          } else {
            done(failure_of(response, "CC-MUTE-SELF"));
          }
+       });
+}
+
+void RestServiceApi::command(const std::string& token, const std::string& conference,
+                             const MeetingCommand& command, Done<std::string> done) {
+  using Verb = MeetingCommand::Verb;
+  RestRequest request{.method = "POST", .url = {}, .token = token, .body = {}, .timeout = timeout_};
+  std::string path;
+  std::string_view fallback = "CC-404";
+  switch (command.verb) {
+    case Verb::kMute:
+      path = protocol::mute_path(conference, command.participant);
+      request.body = to_json(protocol::MuteRequest{command.on});
+      fallback = "CC-MUTE-OTHER";
+      break;
+    case Verb::kMuteAll:
+      path = protocol::mute_all_path(conference);
+      request.body = to_json(protocol::MuteRequest{command.on});
+      fallback = "CC-MUTE-ALL";
+      break;
+    case Verb::kEject:
+      path = protocol::participant_path(conference, command.participant);
+      request.method = "DELETE";
+      fallback = "CC-EJECT";
+      break;
+    case Verb::kDialOut:
+      path = protocol::dial_out_path(conference);
+      request.body = to_json(protocol::DialOutRequest{command.to, command.name});
+      fallback = "CC-DIALOUT";
+      break;
+    case Verb::kOperator:
+      path = protocol::operator_path(conference);
+      request.body = to_json(protocol::OperatorRequest{command.participant, command.on});
+      fallback = "CC-OPERATOR";
+      break;
+    case Verb::kRecord:
+      path = protocol::recording_path(conference);
+      request.body = to_json(protocol::RecordRequest{command.on});
+      fallback = "CC-RECORD";
+      break;
+  }
+  send(std::move(request), path,
+       [done = std::move(done), fallback, verb = command.verb](const RestResponse& response) {
+         if (!good(response)) return done(failure_of(response, fallback));
+         if (verb != Verb::kDialOut) return done(std::string());
+         const auto called =
+             read<protocol::DialOutResponse>(response, fallback, protocol::parse_dial_out_response);
+         if (const auto* failure = std::get_if<ServiceFailure>(&called)) return done(*failure);
+         done(std::get<protocol::DialOutResponse>(called).participant);
        });
 }
 

@@ -109,6 +109,7 @@ Phone::Phone(PhoneConfig config, Parts parts)
   sessions_.set_idle_timeout(std::chrono::seconds(settings_->get_int(Key::kWebSessionIdleTimeout)));
   log::set_level(level_of(settings_->get_text(Key::kLogLevel)));
   add_call_methods();
+  add_meeting_methods();
   add_settings_methods();
   add_activation_methods();
   if (provisioner_) add_provisioning_methods();
@@ -161,6 +162,7 @@ void Phone::make_conference() {
   conference.version = config_.version;
   conference.sample_rate = config_.sample_rate;
   conference.mute_engine = [this](bool muted) { audio_->set_muted(muted); };
+  conference.proxy = [this] { return rest_config_; };
   conference.admitted = [this] { return activation_->admits_calls(); };
   conference.check_sync = [this] {
     if (provisioner_) (void)provisioner_->resync("SIP NOTIFY check-sync");
@@ -247,9 +249,7 @@ void Phone::settings_changed(std::span<const Key> keys) {
   }
 }
 
-void Phone::configure_service() {
-  state_.publish({{"service", {{"address", settings_->get_text(Key::kDvmsServerAddress)}}}});
-  if (rest_service_ == nullptr && !provisioner_) return;
+RestConfig Phone::make_rest_config() {
   RestConfig rest;
   const CaStore::Trust trust = cas_.trust(*settings_);
   rest.ca_file = trust.file;
@@ -263,19 +263,32 @@ void Phone::configure_service() {
     rest.proxy_user = settings_->get_text(Key::kDvmsProxyUser);
     rest.proxy_password = settings_->get_text(Key::kDvmsProxyPassword);
   }
-  if (provisioning_rest_) provisioning_rest_->configure(rest);
+  return rest;
+}
+
+void Phone::configure_service() {
+  state_.publish({{"service", {{"address", settings_->get_text(Key::kDvmsServerAddress)}}}});
+  if (rest_service_ == nullptr && !provisioner_) return;
+  rest_config_ = make_rest_config();
+  if (provisioning_rest_) provisioning_rest_->configure(rest_config_);
   if (rest_service_ == nullptr) return;
-  rest_->configure(rest);
+  rest_->configure(rest_config_);
+  std::vector<std::string> servers{settings_->get_text(Key::kDvmsServerAddress)};
+  for (const std::string& other : settings_->get_list(Key::kDvmsServerAlternatives)) {
+    // The same rule as the first's: no other scheme ever carries a passcode.
+    if (other.rfind("https://", 0) == 0) servers.push_back(other);
+  }
   for (RestServiceApi* api : {rest_service_, activation_service_.get()}) {
-    api->set_base(settings_->get_text(Key::kDvmsServerAddress),
+    api->set_base(servers,
                   std::chrono::seconds(settings_->get_int(Key::kConferenceRequestTimeout)));
   }
 }
 
 void Phone::handle(std::string text, RpcCaller caller, std::function<void(std::string)> reply) {
   loop_.post([this, text = std::move(text), caller = std::move(caller), reply = std::move(reply)] {
-    const Json answer = dispatcher_.handle(std::string_view(text), caller);
-    reply(answer.is_null() ? std::string() : dump_json(answer));
+    dispatcher_.handle(std::string_view(text), caller, [reply](const Json& answer) {
+      reply(answer.is_null() ? std::string() : dump_json(answer));
+    });
   });
 }
 

@@ -82,6 +82,8 @@ class Phone {
   /// That of the messages, by the settings.
   Language language() const;
   void add_call_methods();
+  void add_meeting_methods();
+  void ask_meeting(const MeetingCommand& command, const Dispatcher::Done& done);
   void add_settings_methods();
   void add_activation_methods();
   void add_provisioning_methods();
@@ -89,6 +91,7 @@ class Phone {
   RpcResult import_file(const nlohmann::json& params, const RpcCaller& caller);
   void close_other_sessions(std::span<const Key> changed, const RpcCaller& caller);
   void settings_changed(std::span<const Key> keys);
+  RestConfig make_rest_config();
   void configure_service();
   void make_conference();
   void auto_join();
@@ -106,6 +109,7 @@ class Phone {
   Dispatcher dispatcher_;
   std::int64_t started_ns_ = SystemClock::now();
   Loop loop_{"control"};
+  RestConfig rest_config_;  ///< as the settings have it
   std::unique_ptr<RestClient> rest_;
   std::unique_ptr<ServiceApi> service_;
   RestServiceApi* rest_service_ = nullptr;

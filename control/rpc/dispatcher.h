@@ -52,6 +52,18 @@ class Dispatcher {
 
   void add(const std::string& method, std::vector<RpcParam> params, std::string help,
            Handler handler);
+  /// A method whose answer takes its time: `done` is called once, on the control loop, now or
+  /// later.
+  using Done = std::function<void(RpcResult)>;
+  using LaterHandler =
+      std::function<void(const nlohmann::json& params, const RpcCaller& caller, Done done)>;
+  void add_later(const std::string& method, std::vector<RpcParam> params, std::string help,
+                 LaterHandler handler);
+  /// Answers by `reply`, at once or when the method has its answer: null for a notification that
+  /// went well.
+  void handle(std::string_view text, const RpcCaller& caller,
+              std::function<void(nlohmann::json)> reply) const;
+  /// At once; a method that takes its time cannot be asked so.
   /// The response; null for a notification that went well. Never throws, whatever the text.
   nlohmann::json handle(std::string_view text, const RpcCaller& caller) const;
   nlohmann::json handle(const nlohmann::json& request, const RpcCaller& caller) const;
@@ -62,8 +74,10 @@ class Dispatcher {
   struct Method {
     std::vector<RpcParam> params;
     std::string help;
-    Handler handler;
+    LaterHandler handler;
   };
+  void handle(const nlohmann::json& request, const RpcCaller& caller,
+              std::function<void(nlohmann::json)> reply) const;
   std::map<std::string, Method, std::less<>> methods_;
 };
 

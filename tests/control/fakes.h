@@ -31,6 +31,11 @@ class FakeService final : public ServiceApi {
   explicit FakeService(Loop** loop) : loop_(loop) {}
 
   std::optional<ServiceFailure> login_fails, join_fails, roster_fails, mute_fails;
+  std::optional<ServiceFailure> command_fails, renew_fails;
+  int expires_in_s = 3600;
+  std::size_t server_count = 1, selected = 0;
+  int silent_servers = 0;  ///< so many of the first say nothing
+  std::optional<service::protocol::JoinResponse> join_answer;
   std::optional<ServiceFailure> activate_fails, deactivate_fails;
   bool silent = false;  ///< answers nothing at all
   service::protocol::Roster roster_now;
@@ -43,7 +48,12 @@ class FakeService final : public ServiceApi {
     asked.emplace_back("login");
     display_name = request.display_name;
     activation_seen = request.activation;
-    answer<service::protocol::LoginResponse>(std::move(done), login_fails, {"token-1", 3600});
+    answer<service::protocol::LoginResponse>(std::move(done), login_fails,
+                                             {"token-1", expires_in_s});
+  }
+  void renew(const std::string& token, Done<service::protocol::LoginResponse> done) override {
+    asked.emplace_back("renew " + token);
+    answer<service::protocol::LoginResponse>(std::move(done), renew_fails, {"token-2", 3600});
   }
   void activate(const service::protocol::ActivationRequest& request,
                 Done<service::protocol::ActivationResponse> done) override {
@@ -64,6 +74,7 @@ class FakeService final : public ServiceApi {
     ok.conference = {"c1", "Project room"};
     ok.participant = {"p1", service::protocol::Role::kChairperson};
     ok.sip = {"sip:c1@127.0.0.1:5061", "127.0.0.1", 5061, "tls"};
+    if (join_answer) ok = *join_answer;
     answer<service::protocol::JoinResponse>(std::move(done), join_fails, ok);
   }
   void roster(const std::string&, const std::string&, std::optional<std::uint64_t> since,
@@ -80,6 +91,14 @@ class FakeService final : public ServiceApi {
     asked.emplace_back(muted ? "mute" : "unmute");
     answer<bool>(std::move(done), mute_fails, true);
   }
+  void command(const std::string&, const std::string&, const MeetingCommand& command,
+               Done<std::string> done) override {
+    asked.emplace_back("command " + std::to_string(static_cast<int>(command.verb)) + " " +
+                       command.participant + command.to + (command.on ? " on" : " off"));
+    answer<std::string>(
+        std::move(done), command_fails,
+        command.verb == MeetingCommand::Verb::kDialOut ? std::string("p9") : std::string());
+  }
   void leave(const std::string&, const std::string&, const std::string&, Done<bool> done) override {
     asked.emplace_back("leave");
     answer<bool>(std::move(done), std::nullopt, true);
@@ -88,6 +107,8 @@ class FakeService final : public ServiceApi {
     ++epoch_;
     waiting_poll = nullptr;
   }
+  std::size_t servers() const override { return server_count; }
+  void select(std::size_t server) override { selected = server; }
   int count(const std::string& what) const {
     return static_cast<int>(std::count(asked.begin(), asked.end(), what));
   }
@@ -96,7 +117,7 @@ class FakeService final : public ServiceApi {
   template <typename T>
   void answer(Done<T> done, const std::optional<ServiceFailure>& fails, T ok,
               bool activation = false) {
-    if (silent) return;
+    if (silent || static_cast<int>(selected) < silent_servers) return;
     ServiceResult<T> result = std::move(ok);
     if (fails) result = *fails;
     (*loop_)->post(
@@ -113,7 +134,8 @@ class FakeService final : public ServiceApi {
 struct FakeCalls {
   std::optional<Error> start_fails, refuse;
   bool answers = true;
-  bool sound = true;  ///< packets keep coming
+  bool sound = true;     ///< packets keep coming
+  int silent_hosts = 0;  ///< so many of the first calls are not answered
   int made = 0, alive = 0;
   std::vector<MediaCallConfig> configs;
   MediaCall::Events events;  ///< of the newest call
@@ -131,7 +153,12 @@ class FakeCall final : public MediaCall {
     shared_->configs.push_back(config);
     if (shared_->start_fails) return *shared_->start_fails;
     shared_->events = events;
-    (*loop_)->post([shared = shared_, events] {
+    const bool silent = shared_->made <= shared_->silent_hosts;
+    (*loop_)->post([shared = shared_, events, silent, tunnel = config.tunnel_mode] {
+      if (events.route) {
+        events.route(tunnel == TunnelMode::kAlways ? Route::kTunnel : Route::kDirect);
+      }
+      if (silent) return;
       if (shared->refuse) {
         events.ended(*shared->refuse, false);
       } else if (shared->answers) {
