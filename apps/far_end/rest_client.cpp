@@ -108,6 +108,11 @@ Status RestClient::leave(const std::string& conference, const std::string& parti
   return {};
 }
 
+Result<std::string> RestClient::command(const char* method, const std::string& path,
+                                        const std::string& body) {
+  return ask(method, path, body);
+}
+
 Result<protocol::Roster> RestClient::roster(const std::string& conference) {
   CONCLAVE_TRY(const auto answer, ask("GET", protocol::roster_path(conference), ""));
   return protocol::parse_roster(answer);

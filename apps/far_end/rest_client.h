@@ -26,6 +26,8 @@ class RestClient {
   Result<service::protocol::Roster> roster(const std::string& conference);
   Result<service::protocol::Roster> poll_roster(const std::string& conference, std::uint64_t since,
                                                 int wait_seconds);
+  /// Any other request below the address, as docs/service-protocol.md has them.
+  Result<std::string> command(const char* method, const std::string& path, const std::string& body);
   const std::string& token() const { return token_; }
 
  private:
