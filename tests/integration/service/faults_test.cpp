@@ -3,13 +3,19 @@
 // shows the same entry of the catalogue on its state and by its methods.
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 
+#include "control/door/door_client.h"
+#include "control/door/local_door.h"
 #include "control/phone/phone.h"
 #include "control/provider/profile.h"
 #include "service/admin_desk.h"
@@ -53,6 +59,7 @@ struct Faults : testing::Test {
   control::test::FakeCalls media;
   Loop* loop = nullptr;
   std::unique_ptr<control::Phone> phone;
+  std::unique_ptr<control::LocalDoor> door;
   std::string serial;
 
   void SetUp() override {
@@ -93,8 +100,12 @@ struct Faults : testing::Test {
     phone = std::make_unique<control::Phone>(phone_config, std::move(parts));
     loop = &phone->loop();
     phone->start();
+    auto opened = control::LocalDoor::open(control::local_door_path(folder.path()), *phone);
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    door = std::move(*opened);
   }
   void TearDown() override {
+    door.reset();
     if (phone) phone->stop();
     phone.reset();
     server.reset();
@@ -115,12 +126,22 @@ struct Faults : testing::Test {
   bool call_is(const std::string& state) {
     return eventually([&] { return tree("call").at("state") == state; });
   }
-  /// The id that the failed call (or activation) shows, on the tree and by the methods.
+  /// The same by the door on the machine, as `conclave ctl` and scripts ask.
+  Json ask_door(const std::string& method) {
+    const auto answer =
+        control::ask_local_door(control::local_door_path(folder.path()),
+                                Json({{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}}).dump());
+    return answer ? Json::parse(*answer) : Json();
+  }
+  /// The id that the failed call (or activation) shows, on the tree, by the methods and by the
+  /// door.
   std::string shown(const char* part) {
     eventually([&] { return tree(part).contains("error"); });
     const Json error = tree(part).value("error", Json::object());
     const Json by_method = ask("state.resync")["result"]["state"][part].value("error", Json());
     if (by_method != error) return "differs by method";
+    const Json by_door = ask_door("state.resync")["result"]["state"][part].value("error", Json());
+    if (by_door != error) return "differs by the door";
     return error.value("id", "none") +
            (error.value("message", "").empty() ? " without a message" : "");
   }
@@ -203,6 +224,63 @@ TEST_F(Faults, answers_that_go_wrong_on_the_way) {
     EXPECT_EQ(tree("activation").at("state"), "not activated");
     EXPECT_EQ(settings.get_text(Key::kDvmsAuthToken), "");
   }
+}
+
+TEST_F(Faults, F107_F125_none_of_many_random_injections_is_shown_as_another) {
+  // tools/campaign faults does the same a thousand times.
+  const char* wish = std::getenv("CONCLAVE_INJECTIONS");
+  const int injections = wish != nullptr ? std::atoi(wish) : 50;
+  const auto kinds = FaultDesk::kinds();
+  std::minstd_rand random(20261123);
+  std::map<std::string, int> seen;
+  int wrong = 0;
+  for (int i = 0; i < injections; ++i) {
+    const FaultKind& kind = kinds[random() % kinds.size()];
+    const bool error = kind.status != 0;
+    // What takes the phone two seconds to find out is drawn less often.
+    if (!error && random() % 4 != 0 && injections > 50) {
+      --i;
+      continue;
+    }
+    const std::string id(kind.id);
+    std::string wanted = id;
+    if (!error) {
+      wanted = id == "no-answer" || id == "slow"        ? "NET-954"
+               : id == "close" || id == "endless"       ? "NET-951"
+               : id == "not-json" || id == "wrong-type" ? "JOIN-984"
+               : id == "redirect-loop"                  ? "JOIN-982"
+                                                        : "NET-957";
+    }
+    std::string got;
+    FaultStage stage = random() % 2 == 0 ? FaultStage::kLogin : FaultStage::kJoin;
+    if (kind.stage == FaultStage::kActivation && random() % 2 == 0) stage = kind.stage;
+    if (kind.stage == FaultStage::kCallControl && random() % 2 == 0) stage = kind.stage;
+    // Refused once, a token is renewed; found closed, a connection is made anew.
+    const bool twice = (stage == FaultStage::kJoin && kind.status == 401) || id == "close";
+    order(id, stage, twice ? 2 : 1);
+    if (stage == FaultStage::kActivation) {
+      got = activation_shows();
+    } else if (stage == FaultStage::kCallControl) {
+      ask("call.join", {{"passcode", "246810"}});
+      EXPECT_TRUE(call_is("active"));
+      ask("call.mute", {{"muted", i % 2 == 0}});
+      got = shown("call");
+      ask("call.leave");
+      EXPECT_TRUE(call_is("idle"));
+    } else {
+      got = join_shows();
+    }
+    faults.cancel();
+    ++seen[wanted];
+    if (got != wanted) {
+      ++wrong;
+      ADD_FAILURE() << "injection " << i << ": " << id << " at " << to_string(stage) << " shows "
+                    << got;
+    }
+  }
+  EXPECT_EQ(wrong, 0) << "of " << injections;
+  EXPECT_GT(seen.size(), 20u);
+  std::printf("%d injections, %zu ids, %d wrong\n", injections, seen.size(), wrong);
 }
 
 TEST_F(Faults, F138_after_a_temporary_error_the_user_simply_joins_again) {
