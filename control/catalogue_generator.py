@@ -27,6 +27,21 @@ def write_if_changed(path, content):
         path.write_text(content, encoding="utf-8")
 
 
+def provider_words():
+    """What the documentation puts into the places that the catalogues' texts have for the provider."""
+    profile = json.loads((pathlib.Path(__file__).resolve().parent / "provider" / "profiles" /
+                          "default.json").read_text(encoding="utf-8"))
+    return {"{provider}": profile["texts"]["provider"], "{phone}": profile["texts"]["phone"],
+            "{settings_section}": profile["texts"]["settings_section"],
+            "{service_address}": profile["addresses"]["call_control"]}
+
+
+def with_provider_words(words):
+    for place, what in provider_words().items():
+        words = words.replace(place, what)
+    return words
+
+
 def main(usage, generator, load, write_cpp, documentation):
     parser = argparse.ArgumentParser(description=usage,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -9,6 +9,7 @@
 
 #include "apps/conclave/command_result.h"
 #include "control/errors/catalogue.h"
+#include "control/provider/words.h"
 
 namespace conclave::apps {
 namespace {
@@ -50,13 +51,13 @@ void print_row(const ErrorRow& row, Language language) {
   for (const auto label : {labels.message, labels.cause, labels.remedy, labels.who}) {
     width = std::max(width, letters(label));
   }
-  const auto line = [&](std::string_view label, std::string_view text) {
+  const auto line = [&](std::string_view label, std::string_view words) {
+    const std::string text = control::with_provider_words(words);
     // German nouns keep their capitals.
     const std::string word =
         language == Language::kGerman ? std::string(label) : lower_first(label);
     const std::string gap(width + 1 - letters(word), ' ');
-    std::printf("  %s%s%.*s\n", word.c_str(), gap.c_str(), static_cast<int>(text.size()),
-                text.data());
+    std::printf("  %s%s%s\n", word.c_str(), gap.c_str(), text.c_str());
   };
   std::printf("%.*s\n", static_cast<int>(row.id.size()), row.id.data());
   line(labels.message, texts.message);

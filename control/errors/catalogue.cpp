@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "control/provider/words.h"
+
 namespace conclave::control {
 namespace {
 
@@ -19,17 +21,18 @@ std::string_view bare_message(const ErrorRow& row, Language language) {
 }
 
 std::string message_in(const Error& error, const ErrorRow& row, Language language) {
-  if (error.message.empty()) return std::string(text_of(row, language).message);
+  const std::string whole = with_provider_words(text_of(row, language).message);
+  if (error.message.empty()) return whole;
   if (language == Language::kEnglish || error.id != row.id) return error.message;
-  const std::string_view english = bare_message(row, Language::kEnglish);
-  const std::string_view own = bare_message(row, language);
+  const std::string english = with_provider_words(bare_message(row, Language::kEnglish));
+  const std::string own = with_provider_words(bare_message(row, language));
   const std::string_view said = error.message;
-  if (said == row.message) return std::string(text_of(row, language).message);
-  if (said == english) return std::string(own);
+  if (said == with_provider_words(row.message)) return whole;
+  if (said == english) return own;
   if (said.starts_with(english) && said.substr(english.size()).starts_with(" (")) {
-    return std::string(own) + error.message.substr(english.size());
+    return own + error.message.substr(english.size());
   }
-  return std::string(own) + " (" + error.message + ")";
+  return own + " (" + error.message + ")";
 }
 
 }  // namespace
@@ -73,9 +76,9 @@ nlohmann::json errors_json(Language language) {
     nlohmann::json item{{"id", row.id},
                         {"stage", row.stage},
                         {"language", tag_of(language)},
-                        {"message", text.message},
-                        {"cause", text.cause},
-                        {"remedy", text.remedy},
+                        {"message", with_provider_words(text.message)},
+                        {"cause", with_provider_words(text.cause)},
+                        {"remedy", with_provider_words(text.remedy)},
                         {"who", text.who},
                         {"retryable", row.retryable}};
     if (row.code != 0) item["code"] = row.code;
@@ -95,8 +98,8 @@ nlohmann::json error_json(const Error& error, Language language) {
   if (row == nullptr) return out;
   const ErrorText text = text_of(*row, language);
   out["message"] = message_in(error, *row, language);
-  out["cause"] = text.cause;
-  out["remedy"] = text.remedy;
+  out["cause"] = with_provider_words(text.cause);
+  out["remedy"] = with_provider_words(text.remedy);
   out["who"] = text.who;
   out["stage"] = row->stage;
   if (row->code != 0) out["code"] = row->code;
@@ -105,7 +108,7 @@ nlohmann::json error_json(const Error& error, Language language) {
 
 Error catalogue_error(std::string_view id, std::string_view detail) {
   const ErrorRow* row = find_error(id);
-  std::string message(
+  std::string message = with_provider_words(
       bare_message(row != nullptr ? *row : *find_error("OTHER"), Language::kEnglish));
   if (!detail.empty()) message += " (" + std::string(detail) + ")";
   return Error{std::move(message), std::string(id)};

@@ -21,7 +21,8 @@ std::optional<Language> find_language(std::string_view tag);
 /// The same; English where there are no messages in that language.
 Language parse_language(std::string_view tag);
 
-/// What a message says in one language.
+/// What a message says in one language. May hold places for the provider's words
+/// (control/provider/words.h), which the functions below that give JSON or an Error fill in.
 struct ErrorText {
   std::string_view message, cause, remedy, who;
 };

@@ -14,11 +14,13 @@ missing, superfluous or made from another text than today's fails everything abo
 import hashlib
 import json
 import pathlib
+import re
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from catalogue_generator import check_fields, head, main, text, write_if_changed  # noqa: E402
+from catalogue_generator import (check_fields, head, main, text,  # noqa: E402
+                                 with_provider_words, write_if_changed)
 
 GENERATOR = "control/errors/generate.py"
 FIELDS = {"id": str, "code": int, "stage": str, "message": str, "cause": str, "remedy": str,
@@ -148,6 +150,35 @@ def write_cpp(rows, folder):
     write_if_changed(folder / "catalogue_table.inc", table)
 
 
+def fault_kinds():
+    """Id and stage of what the fault desk can be asked for."""
+    source = (HERE.parent.parent / "service" / "fault_desk.cpp").read_text(encoding="utf-8")
+    stages = {"Activation": "activation", "Login": "login", "Join": "join",
+              "CallControl": "call-control"}
+    return {name: stages[stage] for name, status, stage in re.findall(
+        r'\{"([^"]+)", (\d+), S::k(\w+)\}', source) if status != "0"}
+
+
+def reproduction(rows):
+    real = json.loads((HERE / "reproduce.json").read_text(encoding="utf-8"))["errors"]
+    kinds = fault_kinds()
+    ids = [row["id"] for row in rows]
+    if set(kinds) != set(ids) or set(real) - set(ids):
+        sys.exit("reproduce.json or the fault desk names other errors than the catalogue: " +
+                 ", ".join(sorted((set(kinds) ^ set(ids)) | (set(real) - set(ids)))))
+    out = ["## Producing each on purpose", "",
+           "With `conclave-service` each error can be ordered at the fault desk: on the administrator's "
+           "page, or by", "",
+           "    curl --cacert DIR/ca.pem -H \"Authorization: Bearer $(cat DIR/admin.token)\" "
+           "-H 'Content-Type: application/json' \\",
+           "         -d '{\"id\":\"ID\",\"phone\":\"SERIAL\"}' https://ADDRESS/admin/faults", "",
+           "The next request of that phone at the stage of the table gets it (order `JOIN-UNABLE` at "
+           "`join` twice: a token is renewed once). "
+           "Many can be had by their real cause too.", "",
+           "| Id | Ordered, it comes at | By its real cause |", "| --- | --- | --- |"]
+    return out + [f"| {name} | {kinds[name]} | {real.get(name, '–')} |" for name in ids]
+
+
 def documentation(rows, language="en"):
     terms = {}
     if language != "en":
@@ -174,7 +205,9 @@ def documentation(rows, language="en"):
         notes = [f"- {row['id']}: {row['note']}" for row in members
                  if row.get("note") and language == "en"]
         out += [""] + notes + ([""] if notes else [])
-    return "\n".join(out).rstrip() + "\n"
+    if language == "en":
+        out += reproduction(rows)
+    return with_provider_words("\n".join(out).rstrip()) + "\n"
 
 
 def language_of(path):

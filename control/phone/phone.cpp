@@ -9,6 +9,7 @@
 #include "control/access/password.h"
 #include "control/errors/catalogue.h"
 #include "control/loop/wall_clock.h"
+#include "control/provider/words.h"
 
 namespace conclave::control {
 namespace {
@@ -54,6 +55,8 @@ Phone::Phone(PhoneConfig config, Parts parts)
       }
     }
   }
+  // The catalogues' texts are the process's; so is the provider that they speak of.
+  if (!config_.provider.empty()) set_provider_words(config_.provider);
   const std::string serial = ensure_serial_number(*settings_);
   state_.publish({{"device",
                    {{"name", settings_->get_text(Key::kDeviceName)},

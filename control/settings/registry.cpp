@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "control/access/password.h"
+#include "control/provider/words.h"
 
 namespace conclave::control {
 namespace {
@@ -231,14 +232,14 @@ void Registry::stage(const LayerChange& change, std::vector<Entry>& staged,
       outcome.errors[name] = "there is no setting of this name";
       continue;
     }
-    if (!named.insert(row->key).second) {
+    if (!named.insert(row->key).second && !change.keep_locks) {
       outcome.errors[name] = "is named twice, once by its alias";
       continue;
     }
     Entry& entry = staged[index(row->key)];
     if (auto why = stage(change.layer, *row, json, entry)) {
       outcome.errors[name] = std::move(*why);
-    } else {
+    } else if (!change.keep_locks) {
       entry.locks[index(change.layer)] = locked.contains(row->key);
     }
   }
@@ -277,25 +278,8 @@ Registry::Outcome Registry::finish(std::vector<Entry> staged, std::span<const La
 }
 
 Registry::Outcome Registry::apply(Layer layer, const Request& request) {
-  Outcome outcome;
-  {
-    const std::lock_guard writing(writing_);
-    std::vector<Entry> staged;
-    {
-      const std::lock_guard lock(mutex_);
-      staged = entries_;
-    }
-    for (const auto& [name, json] : request) {
-      const SettingRow* row = find_setting(name);
-      auto why = row == nullptr ? std::optional<std::string>("there is no setting of this name")
-                                : stage(layer, *row, json, staged[index(row->key)]);
-      if (why) outcome.errors[name] = std::move(*why);
-    }
-    const LayerChange change{layer, request, {}, false};
-    outcome = finish(std::move(staged), {&change, 1}, std::move(outcome));
-  }
-  announce(outcome);
-  return outcome;
+  const LayerChange change{layer, request, {}, false, /*keep_locks=*/true};
+  return apply(std::span(&change, 1));
 }
 
 Registry::Outcome Registry::apply(std::span<const LayerChange> changes) {
@@ -410,7 +394,7 @@ nlohmann::json Registry::list() const {
               {"range", range_of(row)},
               {"secret", hidden},
               {"group", row.group},
-              {"place", row.place},
+              {"place", with_provider_words(row.place)},
               {"help", row.help},
               {"restart", name_of(row.restart)},
               {"aliases", texts(row.aliases)},

@@ -47,6 +47,7 @@ class Registry {
     std::set<std::string> locks{};
     bool replace =
         false;  ///< settings that `values` does not name lose this layer's value and lock
+    bool keep_locks = false;  ///< no lock comes or goes; a setting may be named by several names
   };
   using Observer = std::function<void(std::span<const Key>)>;
   /// Looks at values as they would be (by `get`) and says what does not fit together.

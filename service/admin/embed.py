@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the administrator's page, and the messages of the error catalogue in English, as C++.
+"""Writes the administrator's page, and the messages of the error catalogue in English with the words
+of the provider profile, as C++.
 
-  embed.py OUT CATALOGUE PAGE_FOLDER
+  embed.py OUT CATALOGUE PROFILE PAGE_FOLDER
 """
 import json
 import pathlib
@@ -28,14 +29,19 @@ def literal(text):
 
 
 def main():
-    out, catalogue, folder = (pathlib.Path(argument) for argument in sys.argv[1:])
+    out, catalogue, profile, folder = (pathlib.Path(argument) for argument in sys.argv[1:])
     lines = ["// Made by service/admin/embed.py.", "constexpr Asset kAssets[] = {"]
     for path, (name, kind) in ASSETS.items():
         text = (folder / name).read_text(encoding="utf-8")
         lines.append(f'{{"{path}", "{kind}",\n{literal(text)}}},')
     lines += ["};", "constexpr ErrorText kErrorTexts[] = {"]
+    texts = json.loads(profile.read_text(encoding="utf-8"))
+    words = {"provider": texts.get("name", ""), "phone": "phone", **texts.get("texts", {})}
     for row in json.loads(catalogue.read_text(encoding="utf-8"))["errors"]:
-        lines.append(f'{{"{row["id"]}", {literal(row["message"])}}},')
+        message = row["message"]
+        for name, word in words.items():
+            message = message.replace("{" + name + "}", word)
+        lines.append(f'{{"{row["id"]}", {literal(message)}}},')
     lines.append("};\n")
     out.parent.mkdir(parents=True, exist_ok=True)
     text = "\n".join(lines)

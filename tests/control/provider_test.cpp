@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "control/errors/catalogue.h"
 #include "control/provider/profile.h"
+#include "control/provider/words.h"
 
 #include <gtest/gtest.h>
 
@@ -222,6 +224,68 @@ TEST(Provider, wrong_profiles_are_refused_with_the_place_and_what_would_be_right
     json.erase(name);
     EXPECT_NE(fault_of(json.dump()).find(std::string(name) + " is missing"), std::string::npos);
   }
+}
+
+/// Puts the words of the built-in profile back at the end of a test.
+struct BuiltInWords {
+  ~BuiltInWords() { set_provider_words(to_json(built_in_provider_profile())); }
+};
+
+TEST(Provider, F9_texts_of_the_catalogues_speak_of_the_provider_in_force) {
+  const BuiltInWords afterwards;
+  Registry settings;
+  const auto place = [&settings] {
+    for (const auto& row : settings.list()) {
+      if (row["name"] == "Dvms.Proxy.Port") return row["place"].get<std::string>();
+    }
+    return std::string();
+  };
+  const std::string ours = built_in_provider_profile().texts.at("provider");
+  EXPECT_NE(catalogue_error("ACT-404").message.find("the " + ours + " help desk"),
+            std::string::npos);
+  const Error before = catalogue_error("ACT-404");
+  set_provider_words(example());
+  EXPECT_EQ(catalogue_error("ACT-410").message,
+            "This Activation PIN has expired. Please contact the Example help desk number located "
+            "in your welcome email. (410)");
+  EXPECT_NE(error_json(Error{"", "ACT-423"}, Language::kGerman)["message"].get<std::string>().find(
+                "Example-Helpdesks"),
+            std::string::npos);
+  EXPECT_NE(error_json(Error{"", "NET-950"})["remedy"].get<std::string>().find(
+                "https://meet.example.com/ws/rest/callcontrol"),
+            std::string::npos);
+  EXPECT_EQ(place(), "Settings > Conferencing Service > Proxy");
+  for (const Language language :
+       {Language::kEnglish, Language::kGerman, Language::kFrench, Language::kSpanish}) {
+    const std::string all = errors_json(language).dump();
+    for (const char* name :
+         {"BT", "Dolby", "webjoin", "DVCP", "{provider}", "{phone}", "{service_address}"}) {
+      EXPECT_EQ(all.find(name), std::string::npos) << name << " in " << tag_of(language);
+    }
+  }
+  EXPECT_EQ(settings.list().dump().find("{settings_section}"), std::string::npos);
+  // A message that was made before is still known for what it is.
+  EXPECT_NE(error_json(before, Language::kGerman)["message"].get<std::string>().find("Helpdesk"),
+            std::string::npos);
+  // A profile without any of these words.
+  set_provider_words(Json{{"name", "Acme"}});
+  EXPECT_NE(catalogue_error("ACT-404").message.find("the Acme help desk"), std::string::npos);
+  EXPECT_EQ(with_provider_words("{settings_section} {unknown} {"),
+            "Conferencing Service {unknown} {");
+}
+
+TEST(Provider, a_profile_without_a_call_control_address_leaves_it_to_the_administrator) {
+  Json json = example();
+  json["addresses"].erase("call_control");
+  const auto profile = parse_provider_profile(json.dump());
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  Registry settings;
+  ASSERT_TRUE(apply_provider_profile(*profile, settings).ok());
+  EXPECT_EQ(settings.layer_of(Key::kDvmsServerAddress), Layer::kFactory);
+  EXPECT_EQ(settings.get_text(Key::kDvmsServerAddress), "");
+  ASSERT_TRUE(settings.apply(Layer::kLocal, {{"Dvms.Server.Address", "https://a.example/"}}).ok());
+  ASSERT_TRUE(apply_provider_profile(*parse_provider_profile(example().dump()), settings).ok());
+  EXPECT_EQ(settings.get_text(Key::kDvmsServerAddress), "https://a.example/");
 }
 
 TEST(Provider, what_is_no_profile_at_all_is_refused) {

@@ -241,5 +241,19 @@ TEST_F(CallControlTest, sip_credentials_must_belong_together) {
   EXPECT_FALSE(control.authenticate(""));
 }
 
+TEST_F(CallControlTest, F120_a_service_of_a_provider_without_an_address_is_at_the_root) {
+  CallControlConfig config;
+  config.base_path = "";
+  CallControl at_root{config, clock, meetings, book, phones, faults};
+  HttpRequest request;
+  request.method = HttpMethod::kPost;
+  request.path = "/login";
+  request.body = R"({"serial":"SN1"})";
+  request.peer = "127.0.0.1";
+  EXPECT_EQ(at_root.handle(request).status, 200);
+  request.path = "login";
+  EXPECT_EQ(at_root.handle(request).status, 404);
+}
+
 }  // namespace
 }  // namespace conclave::service
