@@ -36,7 +36,9 @@ std::string sample(const SettingRow& row, int turn) {
       }
       return std::string(row.values.front());
     case Type::kList:
-      return row.name == "Web.Listen.Names" ? "a" + n + ".example,b" : "hw:" + n;
+      return row.name == "Web.Listen.Names"           ? "a" + n + ".example,b"
+             : row.name == "Dvms.Server.Alternatives" ? "https://h" + n + ".example/x"
+                                                      : "hw:" + n;
     case Type::kUrl:
       return std::string(row.schemes.substr(0, row.schemes.find(','))) + "://h" + n + ".example/x";
     case Type::kHost:
