@@ -145,7 +145,10 @@ std::string to_json(const ConferenceEntry& entry) {
               {"participant_passcode", entry.participant_passcode},
               {"email_required", entry.email_required},
               {"emails", entry.emails},
-              {"self_mute", entry.self_mute}}
+              {"self_mute", entry.self_mute},
+              {"dial_out", entry.dial_out},
+              {"operator", entry.operator_call},
+              {"recording", entry.recording}}
       .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

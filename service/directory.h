@@ -25,6 +25,8 @@ struct ConferenceEntry {
   bool dial_out = true;               ///< the chairperson may have others called
   bool operator_call = true;          ///< an operator may be asked for
   bool recording = true;              ///< the chairperson may record
+
+  bool operator==(const ConferenceEntry&) const = default;
 };
 
 enum class PhoneState { kActive, kInactive, kDeactivated };

@@ -199,6 +199,11 @@ void PhoneBook::saw(const std::string& serial, const std::string& peer, const st
   if (seen_.size() < kMaxRecords) seen_[serial] = seen;
 }
 
+bool PhoneBook::knows(const std::string& serial) const {
+  const std::lock_guard lock(mutex_);
+  return entry_of(serial) != nullptr;
+}
+
 std::vector<PhoneBook::Listed> PhoneBook::list() const {
   const auto seen = store_ != nullptr ? store_->seen() : std::map<std::string, PhoneSeen>();
   const std::lock_guard lock(mutex_);

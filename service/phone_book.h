@@ -33,6 +33,8 @@ class PhoneBook {
   Admission admits(const std::string& serial) const;
   /// And by the token of its activation, where it was activated by a PIN.
   Admission admits(const std::string& serial, std::string_view token) const;
+  /// Somebody has written it down: the directory's author or the administrator.
+  bool knows(const std::string& serial) const;
 
   /// The token of a new activation, or an Error with id ACT-401, -404, -410, -412, -423 or -500.
   /// An activation ends the one before. `certificate`: SHA-256 of the client's, empty without.

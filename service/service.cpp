@@ -115,7 +115,7 @@ class ConferenceService final : public Service {
       const std::lock_guard lock(server_mutex_);
       if (server_ != nullptr) server_->notify();
     };
-    hooks.known = [this](const std::string& serial) { return directory_.phones.contains(serial); };
+    hooks.known = [this](const std::string& serial) { return phones_->knows(serial); };
     hooks.check_sync = [this](const std::string& serial) {
       Focus* focus = calls_.load();
       bool sent = false;

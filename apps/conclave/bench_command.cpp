@@ -344,7 +344,8 @@ void add_show(CLI::App& bench, int& exit_code) {
 }  // namespace
 
 void add_bench_command(CLI::App& app, int& exit_code) {
-  auto* bench = app.add_subcommand("bench", "Measures echo control over many recordings, and the service under load");
+  auto* bench = app.add_subcommand(
+      "bench", "Measures echo control over many recordings, and the service under load");
   bench->require_subcommand(1);
   add_run(*bench, exit_code);
   add_merge(*bench, exit_code);

@@ -111,32 +111,15 @@ std::string Demo::participant_passcode() const {
 }
 
 Status Demo::start_phone(const std::string& passcode) {
-  std::vector<std::string> command = {program("conclaved"),
-                                      "--data",
-                                      phone_directory(),
-                                      "--profile",
-                                      room_directory() / "profile.json",
-                                      "--ring",
-                                      "conclave_ring",
-                                      "--satellite",
-                                      "conclave_sat1",
-                                      "--satellite",
-                                      "conclave_sat2",
-                                      "--listen",
-                                      options_.listen,
-                                      "--port",
-                                      std::to_string(options_.port),
-                                      "--ui",
-                                      options_.ui,
-                                      "--service-ca",
-                                      service_ready_.value("ca", ""),
-                                      "--set",
-                                      "Dvms.Server.Address=" + service_ready_.value("rest", ""),
-                                      // All that the phone needs has just been said.
-                                      "--set",
-                                      "Provisioning.Setup.Methods=",
-                                      "--report",
-                                      phone_report()};
+  std::vector<std::string> command = {
+      program("conclaved"), "--data", phone_directory(), "--profile",
+      room_directory() / "profile.json", "--ring", "conclave_ring", "--satellite", "conclave_sat1",
+      "--satellite", "conclave_sat2", "--listen", options_.listen, "--port",
+      std::to_string(options_.port), "--ui", options_.ui, "--service-ca",
+      service_ready_.value("ca", ""), "--set",
+      "Dvms.Server.Address=" + service_ready_.value("rest", ""),
+      // All that the phone needs has just been said.
+      "--set", "Provisioning.Setup.Methods=", "--report", phone_report()};
   if (!passcode.empty()) command.insert(command.end(), {"--join", passcode});
   CONCLAVE_TRY(phone_, launch("phone", std::move(command), true));
   CONCLAVE_TRY(const std::string ready, phone_->read_line(kStartPatience));

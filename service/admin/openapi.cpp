@@ -145,7 +145,10 @@ json schemas() {
                      {"participant_passcode", text("digits")},
                      {"email_required", flag()},
                      {"emails", list(text())},
-                     {"self_mute", flag()}};
+                     {"self_mute", flag()},
+                     {"dial_out", flag()},
+                     {"operator", flag()},
+                     {"recording", flag()}};
   json listed = meeting;
   listed.update({{"id", text()},
                  {"declared", flag()},

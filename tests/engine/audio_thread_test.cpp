@@ -59,7 +59,7 @@ class AudioThreadTest : public testing::Test {
     metrics_ = thread.read_metrics();
   }
   static std::function<IoStatus(int)> ends_after(
-      int blocks, std::function<IoStatus(int)> before = [](int) { return IoStatus::kOk; }) {
+      int blocks, const std::function<IoStatus(int)>& before = [](int) { return IoStatus::kOk; }) {
     return [=](int n) { return n < blocks ? before(n) : IoStatus::kEnd; };
   }
 

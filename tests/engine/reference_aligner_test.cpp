@@ -11,6 +11,7 @@ namespace conclave::engine {
 namespace {
 
 constexpr int kRate = 16000;
+constexpr int samples(int ms) { return ms * kRate / 1000; }
 constexpr int kHop = 160;
 
 class Aligner : public testing::Test {
@@ -62,20 +63,20 @@ TEST_F(Aligner, leaves_a_short_delay_alone) {
 TEST_F(Aligner, brings_a_long_delay_into_the_filter) {
   EXPECT_EQ(run(8.0, kRate * 3 / 10), 1);
   EXPECT_NEAR(aligner_->delay_ms(), 300.0F, 1.0F);
-  EXPECT_NEAR(aligner_->applied_samples(), kRate * 3 / 10 - kRate / 50, kRate / 1000);
+  EXPECT_NEAR(aligner_->applied_samples(), samples(280), samples(1));
 }
 
 TEST_F(Aligner, follows_a_jump_without_voiding_the_filter) {
   run(6.0, kRate / 50);
   EXPECT_EQ(run(8.0, kRate / 50 + kRate * 80 / 1000), 0);
-  EXPECT_NEAR(aligner_->applied_samples(), kRate * 80 / 1000, 2);
+  EXPECT_NEAR(aligner_->applied_samples(), samples(80), 2);
 }
 
 TEST_F(Aligner, glides_with_a_filter_that_has_found_the_echo) {
   fits_ = true;
   EXPECT_EQ(run(4.0, kRate * 15 / 100), 0);
   // 150 ms are late in a filter of 200: the reference goes there, the filter is told.
-  EXPECT_NEAR(aligner_->applied_samples(), kRate * 13 / 100, kRate / 1000);
+  EXPECT_NEAR(aligner_->applied_samples(), samples(130), samples(1));
   EXPECT_EQ(shifted_, aligner_->applied_samples());
 }
 

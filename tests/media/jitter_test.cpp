@@ -130,7 +130,8 @@ struct Simulation {
     }
     for (int i = 0; i * packet_ms < seconds * 1000; ++i) {
       // The second of them again and again: by then the codec has settled.
-      const auto n = static_cast<std::size_t>(i), half = encoded.size() / 2;
+      const auto n = static_cast<std::size_t>(i);
+      const auto half = std::max<std::size_t>(encoded.size() / 2, 1);
       Packet p = encoded[n < half ? n : half + n % half];
       p.header = {111, false, static_cast<std::uint16_t>(60000 + i),
                   static_cast<std::uint32_t>(4'294'000'000U + 48U * packet_ms * i), 1};

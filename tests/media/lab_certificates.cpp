@@ -78,7 +78,7 @@ LabAuthority::~LabAuthority() {
 LabAuthority::Files LabAuthority::issue(const std::string& name,
                                         const std::string& alternative_names,
                                         const std::string& common_name, int valid_days) const {
-  const Files files{folder_.path(name + ".pem"), folder_.path(name + ".key")};
+  Files files{folder_.path(name + ".pem"), folder_.path(name + ".key")};
   EVP_PKEY* key = EVP_EC_gen("P-256");
   X509* c = make(key, common_name, state_->certificate, state_->key, ++state_->serial, valid_days,
                  alternative_names);

@@ -14,7 +14,7 @@ TEST(Mos, falls_with_delay_and_loss) {
   EXPECT_LT(estimate_mos(400, 0), 3.7);
   EXPECT_LT(estimate_mos(20, 10), 3.5);
   EXPECT_LT(estimate_mos(20, 100), 1.2);
-  for (double loss = 0; loss < 50; loss += 1) {
+  for (int loss = 0; loss < 50; ++loss) {
     EXPECT_GT(estimate_mos(50, loss), estimate_mos(50, loss + 1));
   }
 }

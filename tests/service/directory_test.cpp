@@ -31,6 +31,20 @@ TEST(Directory, F110_each_role_has_its_passcode) {
   EXPECT_FALSE(meetings.find_by_passcode("").has_value());
 }
 
+TEST(Directory, a_meeting_that_is_written_down_and_read_again_is_the_same) {
+  ConferenceEntry entry;
+  entry.id = "board";
+  entry.title = "Board \"Nord\"";
+  entry.chairperson_passcode = "24681";
+  entry.participant_passcode = "13579";
+  entry.email_required = true;
+  entry.emails = {"a@example.org"};
+  entry.self_mute = entry.dial_out = entry.operator_call = entry.recording = false;
+  const auto again = parse_conference(to_json(entry));
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(*again, entry);
+}
+
 TEST(Directory, mistakes_are_named) {
   const auto message = [](const char* text) {
     const auto directory = parse_directory(text);

@@ -125,7 +125,7 @@ struct Https : testing::Test {
     long connects = 0;
   };
   Reply request(const std::string& method, const std::string& path, const std::string& body = {},
-                std::vector<std::string> headers = {}, CURL* reuse = nullptr,
+                const std::vector<std::string>& headers = {}, CURL* reuse = nullptr,
                 const std::string& host = "localhost") {
     CURL* curl = reuse != nullptr ? reuse : curl_easy_init();
     Reply reply;
@@ -344,6 +344,7 @@ TEST_F(Https, misbehaviour_on_order_and_good_requests_after_it) {
 
 TEST_F(Https, connections_are_limited) {
   std::vector<std::unique_ptr<Raw>> many;
+  many.reserve(30);
   for (int i = 0; i < 30; ++i) many.push_back(std::make_unique<Raw>(server->port()));
   many.clear();
   std::this_thread::sleep_for(std::chrono::milliseconds(300));

@@ -186,6 +186,9 @@ function edit_meeting(meeting) {
   $('m-emails').value = (meeting?.emails ?? []).join('\n');
   $('m-email').checked = meeting?.email_required ?? false;
   $('m-mute').checked = meeting?.self_mute ?? true;
+  $('m-dial').checked = meeting?.dial_out ?? true;
+  $('m-operator').checked = meeting?.operator ?? true;
+  $('m-record').checked = meeting?.recording ?? true;
   open_form('meeting', async () => {
     await ask('POST', `/admin/meetings/${$('m-id').value}`, {
       ...(meeting ?? {}),
@@ -195,6 +198,9 @@ function edit_meeting(meeting) {
       emails: $('m-emails').value.split(/\s+/).filter(Boolean),
       email_required: $('m-email').checked,
       self_mute: $('m-mute').checked,
+      dial_out: $('m-dial').checked,
+      operator: $('m-operator').checked,
+      recording: $('m-record').checked,
       participants: undefined,
     });
     return 'The meeting is saved.';

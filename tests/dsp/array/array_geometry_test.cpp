@@ -75,7 +75,8 @@ TEST(Superdirective, reaches_the_known_directivity) {
 
 TEST(Superdirective, keeps_the_white_noise_gain_at_every_frequency) {
   const Geometry g = ring(8, 0.09);
-  for (double f = 0; f <= 24000; f += 187.5) {
+  for (int bin = 0; bin <= 128; ++bin) {
+    const double f = bin * 187.5;
     double gain = -99;
     index_of(g, f, &gain);
     EXPECT_GE(gain, -6.01) << f;

@@ -83,6 +83,7 @@ TEST(RealFft, two_of_them_agree_to_the_bit) {
 
 TEST(RealFft, plans_are_made_on_many_threads) {
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([t] {
       for (int i = 0; i < 10; ++i) EXPECT_TRUE(RealFft::create(64 << ((t + i) % 5)).ok());

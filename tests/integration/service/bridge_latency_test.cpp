@@ -47,7 +47,7 @@ struct Phone {
     own.sin_family = AF_INET;
     own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof own;
-    bind(fd, reinterpret_cast<sockaddr*>(&own), size);
+    EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&own), size), 0);
     getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size);
     relay = own;
     relay.sin_port = htons(ports.phone);

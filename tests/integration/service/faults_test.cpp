@@ -115,7 +115,7 @@ struct Faults : testing::Test {
     std::promise<std::string> answer;
     phone->handle(
         Json({{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", params}}).dump(),
-        {"admin", "", "test"}, [&](std::string text) { answer.set_value(text); });
+        {"admin", "", "test"}, [&](std::string text) { answer.set_value(std::move(text)); });
     return Json::parse(answer.get_future().get());
   }
   Json tree(const char* part) { return phone->state().snapshot()->state.at(part); }
