@@ -22,21 +22,15 @@
 #include <memory>
 
 #include "base/durable_file.h"
+#include "base/free_with.h"
 #include "service/protocol/messages.h"
 
 namespace conclave::service {
 namespace {
 
-template <auto F>
-struct Free {
-  template <typename T>
-  void operator()(T* p) const {
-    F(p);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
+using Key = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
+using Certificate = std::unique_ptr<X509, FreeWith<X509_free>>;
+using Bio = std::unique_ptr<BIO, FreeWith<BIO_free_all>>;
 
 constexpr long kCaSeconds = 10L * 365 * 86400;
 constexpr long kServerSeconds = 397L * 86400;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/durable_file.h"
+#include "base/free_with.h"
 #include "base/log.h"
 #include "service/protocol/messages.h"
 
@@ -28,15 +29,8 @@ std::string slurp(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-template <auto F>
-struct Free {
-  template <typename T>
-  void operator()(T* p) const {
-    F(p);
-  }
-};
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
+using Certificate = std::unique_ptr<X509, FreeWith<X509_free>>;
+using Bio = std::unique_ptr<BIO, FreeWith<BIO_free_all>>;
 
 /// The certificates alone: what else stood in the file is left out.
 Result<std::string> checked(std::string_view pem) {
