@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,6 +23,7 @@
 
 #include "service/janus/room_recorder.h"
 #include "service/secrets.h"
+#include "service/server_child.h"
 
 namespace conclave::service {
 namespace {
@@ -150,31 +150,8 @@ Status JanusChild::start(const JanusInstallation& installation, const std::strin
   url_ = "http://127.0.0.1:" + std::to_string(port) + "/janus";
   CONCLAVE_CHECK_STATUS(write_configuration(installation, folder, port, secret_));
   const std::string log = folder + "/janus.log";
-  const std::vector<const char*> arguments{installation.program.c_str(), "-F", folder.c_str(),
-                                           nullptr};
-  const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid < 0) return Error{std::string("Cannot start Janus: ") + std::strerror(errno)};
-  if (pid == 0) {
-    // Own process group: Ctrl-C on the terminal is for us, who end it in order.
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
-    signal(SIGPIPE, SIG_DFL);
-    const int null = open("/dev/null", O_RDONLY);
-    const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    dup2(null, 0);
-    dup2(out, 1);
-    dup2(out, 2);
-    close_range(3, ~0U, 0);
-    execv(arguments[0], const_cast<char* const*>(arguments.data()));
-    _exit(127);
-  }
-  pid_ = pid;
-  pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  CONCLAVE_TRY(pid_, start_server_child("Janus", {installation.program, "-F", folder}, log));
+  pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
   return {};
 }
 

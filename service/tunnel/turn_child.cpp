@@ -2,13 +2,11 @@
 #include "service/tunnel/turn_child.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -16,7 +14,6 @@
 
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -28,6 +25,7 @@
 #include "base/clock.h"
 #include "base/durable_file.h"
 #include "base/log.h"
+#include "service/server_child.h"
 
 namespace conclave::service {
 namespace {
@@ -155,29 +153,7 @@ class Coturn final : public TurnServer {
   Status spawn() {
     const std::string file = config_.folder + "/turnserver.conf";
     const std::string log = config_.folder + "/output.log";
-    const std::vector<const char*> arguments{program_.c_str(), "-c", file.c_str(), nullptr};
-    const pid_t parent = getpid();
-    const pid_t pid = fork();
-    if (pid < 0) return Error{std::string("Cannot start coturn: ") + std::strerror(errno)};
-    if (pid == 0) {
-      // Own process group: Ctrl-C on the terminal is for us, who end it in order.
-      setpgid(0, 0);
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (getppid() != parent) _exit(1);
-      sigset_t none;
-      sigemptyset(&none);
-      sigprocmask(SIG_SETMASK, &none, nullptr);
-      signal(SIGPIPE, SIG_DFL);
-      const int null = open("/dev/null", O_RDONLY);
-      const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-      dup2(null, 0);
-      dup2(out, 1);
-      dup2(out, 2);
-      close_range(3, ~0U, 0);
-      execv(arguments[0], const_cast<char* const*>(arguments.data()));
-      _exit(127);
-    }
-    pid_ = pid;
+    CONCLAVE_TRY(pid_, start_server_child("coturn", {program_, "-c", file}, log));
     const std::int64_t until = SystemClock::now() + kReadyWithin;
     const std::string where = config_.listen == "0.0.0.0" ? "127.0.0.1" : config_.listen;
     while (!listens(where, config_.port)) {
@@ -189,7 +165,7 @@ class Coturn final : public TurnServer {
       usleep(20'000);
     }
     log::info(kLog, "the tunnel server is up",
-              {{"pid", static_cast<int>(pid)}, {"port", config_.port}});
+              {{"pid", static_cast<int>(pid_)}, {"port", config_.port}});
     return {};
   }
 
